@@ -1,0 +1,188 @@
+"""What both estimators share: from data to a network, and from a network to predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from bpestimator.estimators import _options as options
+from bpestimator.estimators._solvers import Problem, descend, minimize
+from bpestimator.estimators._targets import check_weights
+from bpestimator.nn import LOSSES, Loss, NetworkSpec, glorot_uniform, predict
+from bpestimator.nn.layout import Views
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of ``fit`` or ``partial_fit``.
+
+    incremental : whether it is ``partial_fit``
+    fresh : whether it begins a new network rather than going on with ``coefs_``
+    classes : all classes there will ever be, where ``partial_fit`` announces them
+    """
+
+    incremental: bool
+    fresh: bool
+    classes: np.ndarray | None = None
+
+
+def is_stochastic(est: Any) -> bool:
+    """Whether ``partial_fit`` exists: it needs a solver that learns batch by batch."""
+    if est.solver not in options.STOCHASTIC_SOLVERS:
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers "
+            f"({', '.join(options.STOCHASTIC_SOLVERS)}). {est.solver} is not stochastic."
+        )
+    return True
+
+
+class BaseBackprop(BaseEstimator):
+    """Training and prediction, whatever y means.
+
+    ``coefs_`` and ``intercepts_`` are the model. What else the next call needs to go on
+    exactly (the optimizer's moments, the shrunk rate) is in ``_memory``, a dict of plain
+    arrays, dicts and numbers.
+    """
+
+    _rules = options.RULES
+    _memory: dict[str, Any] | None = None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # What a subclass answers.
+
+    def _encode(self, y: Any, dtype: Any, call: Call) -> tuple[Loss, int, np.ndarray]:
+        """The loss, the number of outputs, and y as the loss takes it."""
+        raise NotImplementedError
+
+    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
+        """What early stopping's split is stratified by."""
+        return None
+
+    def _score_predictions(
+        self, targets: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        """The score that early stopping watches, from encoded targets."""
+        raise NotImplementedError
+
+    # Training.
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        incremental: bool = False,
+        classes: np.ndarray | None = None,
+    ) -> None:
+        options.check_parameters(type(self).__name__, self.get_params(deep=False), self._rules)
+        if incremental and self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: it sees one chunk at a time. "
+                "Set early_stopping=False, or use fit."
+            )
+        goes_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
+        call = Call(incremental, fresh=not goes_on, classes=classes)
+        X, y = self._validate(X, y, reset=call.fresh)
+        weight = check_weights(sample_weight, X.shape[0])
+        dtype = X.dtype if call.fresh else np.result_type(*self.coefs_, np.float32)
+        X = X.astype(dtype, copy=False)
+        loss, n_outputs, targets = self._encode(y, dtype, call)
+        rng = check_random_state(self.random_state)
+        if call.fresh:
+            hidden = options.hidden_layer_sizes(self.hidden_layer_sizes)
+            spec = self._spec((X.shape[1], *hidden, n_outputs), loss)
+            gain = options.activation_of(self).gain
+            params = glorot_uniform(spec.layout, gain, rng.uniform, dtype)
+        else:
+            spec = self._spec(self._sizes_to_continue(X.shape[1], n_outputs), loss)
+            params = spec.layout.pack(self.coefs_, self.intercepts_, dtype)
+        problem = Problem(spec, X, targets, weight, params, rng)
+        solve = descend if self.solver in options.STOCHASTIC_SOLVERS else minimize
+        solve(self, problem, call)
+
+    def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=self.__sklearn_tags__().estimator_type == "regressor",
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _spec(self, sizes: tuple[int, ...], loss: Loss) -> NetworkSpec:
+        activations = (options.activation_of(self),) * (len(sizes) - 2)
+        return NetworkSpec(sizes, activations, loss)
+
+    def _sizes_of_coefs(self) -> tuple[int, ...]:
+        """Units per layer by the shapes of ``coefs_``; ValueError if they do not chain."""
+        shapes = [np.shape(coef) for coef in self.coefs_]
+        widths = [np.shape(intercept) for intercept in self.intercepts_]
+        chained = all(a[-1:] == b[:1] for a, b in pairwise(shapes))
+        if not chained or [shape[1:] for shape in shapes] != widths:
+            raise ValueError(
+                "Every layer of coefs_ must be of shape (fan_in, fan_out), with as many columns "
+                "as its intercepts_ has entries and as the next layer has rows. Got coefs_ of "
+                f"shapes {shapes} and intercepts_ of shapes {widths}."
+            )
+        return (shapes[0][0], *(shape[1] for shape in shapes))
+
+    def _sizes_to_continue(self, n_features: int, n_outputs: int) -> tuple[int, ...]:
+        """Units per layer of ``coefs_``, checked against the data and the parameters."""
+        sizes = self._sizes_of_coefs()
+        wanted = options.hidden_layer_sizes(self.hidden_layer_sizes)
+        built = wanted if self._memory is None else self._memory["hidden_layer_sizes"]
+        if built != wanted:
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} cannot continue the network "
+                f"that was fitted with hidden_layer_sizes={built}. Set it back, or fit anew "
+                "with warm_start=False."
+            )
+        if (sizes[0], sizes[-1]) != (n_features, n_outputs):
+            raise ValueError(
+                f"coefs_ take {sizes[0]} features to {sizes[-1]} outputs, but X has "
+                f"{n_features} features and y needs {n_outputs} outputs."
+            )
+        return sizes
+
+    def _publish(self, problem: Problem, params: np.ndarray, memory: dict[str, Any]) -> None:
+        """Make ``params`` the model."""
+        spec = problem.spec
+        views = spec.layout.bind(params)
+        self.coefs_ = views.weights
+        self.intercepts_ = [biases.reshape(-1) for biases in views.biases]
+        self.n_layers_ = len(spec.sizes)
+        self.n_outputs_ = spec.sizes[-1]
+        self.out_activation_ = spec.loss.link_name
+        hidden = options.hidden_layer_sizes(self.hidden_layer_sizes)
+        self._memory = {"hidden_layer_sizes": hidden, **memory}
+
+    # Prediction.
+
+    def _predict(self, X: Any) -> np.ndarray:
+        """Predictions of shape (n, outputs), by ``coefs_`` and ``intercepts_`` as they are."""
+        check_is_fitted(self, "coefs_")
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        if not isinstance(X, np.ndarray):
+            X = X.tocsr()
+        loss = next(loss for loss in LOSSES.values() if loss.link_name == self.out_activation_)
+        spec = self._spec(self._sizes_of_coefs(), loss)
+        weights = [np.asarray(coef) for coef in self.coefs_]
+        biases = [np.asarray(intercept) for intercept in self.intercepts_]
+        return predict(X, Views(weights, [], biases), spec)

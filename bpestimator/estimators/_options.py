@@ -1,0 +1,214 @@
+"""Options: where the words and numbers that users write become declared objects.
+
+Every parameter is checked here, once, before anything is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from bpestimator.estimators._sklearn_compat import InvalidParameterError
+from bpestimator.nn import ACTIVATIONS, Activation
+from bpestimator.training import (
+    L2,
+    OPTIMIZERS,
+    SCHEDULES,
+    SGD,
+    Adam,
+    Optimizer,
+    Schedule,
+    Stopping,
+)
+from bpestimator.training.schedules import Constant, InvScaling
+
+STOCHASTIC_SOLVERS = tuple(OPTIMIZERS)
+SOLVERS = ("lbfgs", *STOCHASTIC_SOLVERS)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of one kind in an interval; infinity only where it is among ``also``."""
+
+    kind: type
+    low: float
+    high: float = inf
+    closed: str = "left"
+    also: tuple[Any, ...] = ()
+
+    def allows(self, value: Any) -> bool:
+        if isinstance(value, (str, Real)) and value in self.also:
+            return True
+        if not isinstance(value, self.kind) or not isfinite(value):
+            return False
+        above = value >= self.low if self.closed in ("left", "both") else value > self.low
+        below = value <= self.high if self.closed in ("right", "both") else value < self.high
+        return bool(above and below)
+
+    def __str__(self) -> str:
+        kind = "an int" if self.kind is Integral else "a float"
+        left = "[" if self.closed in ("left", "both") else "("
+        right = "]" if self.closed in ("right", "both") else ")"
+        also = "".join(f" or {choice!r}" for choice in self.also)
+        return f"{kind} in the range {left}{self.low:g}, {self.high:g}{right}{also}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words."""
+
+    names: tuple[str, ...]
+
+    def allows(self, value: Any) -> bool:
+        return isinstance(value, str) and value in self.names
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(repr, sorted(self.names)))}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or False."""
+
+    def allows(self, value: Any) -> bool:
+        return isinstance(value, (bool, np.bool_))
+
+    def __str__(self) -> str:
+        return "True or False"
+
+
+@dataclass(frozen=True)
+class Verbosity:
+    """True, False, or how much to tell."""
+
+    def allows(self, value: Any) -> bool:
+        is_flag = isinstance(value, (bool, np.bool_))
+        return is_flag or (isinstance(value, Integral) and int(value) >= 0)
+
+    def __str__(self) -> str:
+        return "True, False, or an int of at least 0"
+
+
+@dataclass(frozen=True)
+class RandomSource:
+    """What ``sklearn.utils.check_random_state`` takes."""
+
+    def allows(self, value: Any) -> bool:
+        if value is None or isinstance(value, np.random.RandomState):
+            return True
+        return Number(Integral, 0, 2**32).allows(value)
+
+    def __str__(self) -> str:
+        return "None, an int in the range [0, 2**32), or a numpy RandomState"
+
+
+@dataclass(frozen=True)
+class LayerSizes:
+    """A number of units, or one per hidden layer."""
+
+    def allows(self, value: Any) -> bool:
+        one = Number(Integral, 1)
+        if isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping)):
+            return all(one.allows(size) for size in value)
+        return one.allows(value)
+
+    def __str__(self) -> str:
+        return (
+            "an int or a sequence of ints, one per hidden layer, every one > 0; "
+            "() for no hidden layer"
+        )
+
+
+@dataclass(frozen=True)
+class RateOrSchedule:
+    """A constant learning rate, or the name of a schedule."""
+
+    def allows(self, value: Any) -> bool:
+        is_flag = isinstance(value, (bool, np.bool_))
+        return Choice(tuple(SCHEDULES)).allows(value) or (_RATE.allows(value) and not is_flag)
+
+    def __str__(self) -> str:
+        return f"{_RATE} (a constant rate) or {Choice(tuple(SCHEDULES))}"
+
+
+_RATE = Number(Real, 0, closed="neither")
+
+RULES: Mapping[str, Any] = {
+    "hidden_layer_sizes": LayerSizes(),
+    "activation": Choice(tuple(ACTIVATIONS)),
+    "solver": Choice(SOLVERS),
+    "alpha": Number(Real, 0),
+    "batch_size": Number(Integral, 1, also=("auto",)),
+    "learning_rate": RateOrSchedule(),
+    "learning_rate_init": _RATE,
+    "power_t": Number(Real, 0),
+    "max_iter": Number(Integral, 1),
+    "shuffle": Flag(),
+    "random_state": RandomSource(),
+    "tol": Number(Real, 0),
+    "verbose": Verbosity(),
+    "warm_start": Flag(),
+    "momentum": Number(Real, 0, 1, closed="both"),
+    "nesterovs_momentum": Flag(),
+    "early_stopping": Flag(),
+    "validation_fraction": Number(Real, 0, 1),
+    "beta_1": Number(Real, 0, 1),
+    "beta_2": Number(Real, 0, 1),
+    "epsilon": Number(Real, 0, closed="neither"),
+    "n_iter_no_change": Number(Integral, 1, also=(inf,)),
+    "max_fun": Number(Integral, 1),
+}
+
+
+def check_parameters(owner: str, parameters: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+    """Raise InvalidParameterError for the first parameter that breaks its rule."""
+    for name, rule in rules.items():
+        value = parameters[name]
+        if not rule.allows(value):
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {owner} must be {rule}. Got {value!r} instead."
+            )
+
+
+def hidden_layer_sizes(value: Any) -> tuple[int, ...]:
+    """``hidden_layer_sizes`` as a tuple."""
+    return tuple(map(int, value)) if isinstance(value, Collection) else (int(value),)
+
+
+def activation_of(est: Any) -> Activation:
+    """The declared activation of the hidden layers."""
+    return ACTIVATIONS[est.activation]
+
+
+def optimizer_of(est: Any) -> Optimizer:
+    """The declared optimizer, with the estimator's numbers as Python floats.
+
+    A NumPy scalar of another dtype would change the last bits of every step.
+    """
+    if est.solver == "sgd":
+        return SGD(float(est.momentum), bool(est.nesterovs_momentum))
+    return Adam(float(est.beta_1), float(est.beta_2), float(est.epsilon))
+
+
+def schedule_of(est: Any) -> tuple[float, Schedule]:
+    """The initial learning rate and the schedule that shapes it."""
+    if not isinstance(est.learning_rate, str):
+        return float(est.learning_rate), Constant()
+    kind = SCHEDULES[est.learning_rate]
+    schedule = InvScaling(float(est.power_t)) if kind is InvScaling else kind()
+    return float(est.learning_rate_init), schedule
+
+
+def penalty_of(est: Any) -> L2:
+    """The declared penalty."""
+    return L2(float(est.alpha))
+
+
+def stopping_of(est: Any) -> Stopping:
+    """The declared stopping rule."""
+    return Stopping(float(est.tol), float(est.n_iter_no_change))

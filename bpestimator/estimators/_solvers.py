@@ -1,0 +1,267 @@
+"""Solvers: train the network of an estimator, then publish what it learnt.
+
+An error publishes nothing: whatever the estimator knew before, it still knows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from math import inf, nan
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from bpestimator.estimators import _options as options
+from bpestimator.nn import NetworkSpec, predict
+from bpestimator.training import (
+    Batch,
+    Batches,
+    Clock,
+    Run,
+    StopReason,
+    TrainingRules,
+    TrainState,
+    minimize_lbfgs,
+    train,
+)
+
+if TYPE_CHECKING:
+    from bpestimator.estimators._base import BaseBackprop, Call
+
+# So that a warning points at the user's call of fit.
+_FIT_CALLER = 5
+
+
+class Problem(NamedTuple):
+    """What there is to learn.
+
+    spec : the network
+    x : ndarray or sparse matrix of shape (n, features)
+    targets : y as the loss takes it
+    weight : ndarray of shape (n,) or None
+    params : ndarray of shape (P,), where training starts
+    rng : source of whatever is random from here on
+    """
+
+    spec: NetworkSpec
+    x: Any
+    targets: np.ndarray
+    weight: np.ndarray | None
+    params: np.ndarray
+    rng: np.random.RandomState
+
+
+def descend(est: BaseBackprop, problem: Problem, call: Call) -> None:
+    """Train batch by batch."""
+    rate, schedule = options.schedule_of(est)
+    rules = TrainingRules(
+        optimizer=options.optimizer_of(est),
+        schedule=schedule,
+        penalty=options.penalty_of(est),
+        stopping=options.stopping_of(est),
+        max_epochs=1 if call.incremental else int(est.max_iter),
+    )
+    state = _train_state(est, problem, call, rules, rate)
+    run = state.runs[0]
+    rows, validate = _hold_out(est, problem) if est.early_stopping else (None, None)
+    n_rows = problem.x.shape[0] if rows is None else rows.size
+    batches = Batches(
+        problem.x,
+        problem.targets,
+        problem.weight,
+        batch_size=_batch_size(est, n_rows),
+        shuffle=bool(est.shuffle),
+        rows=rows,
+    )
+    epochs_before = len(run.loss_curve)
+    report = print if est.verbose else None
+    reason = train(problem.spec, batches, rules, state, validate=validate, report=report)
+    params = state.params if run.best_params is None else run.best_params
+    if not np.isfinite(params).all():
+        del run.loss_curve[epochs_before:]
+        _raise_non_finite(f"lower learning_rate_init (now {rate:g})")
+    _publish_run(est, run, state)
+    memory = {
+        "solver": est.solver,
+        "optimizer": state.optimizer,
+        "epoch": state.clock.epoch,
+        "learning_rate_init": rate,
+        "initial_rate": float(state.initial_rate[0]),
+        "stalled": run.stalled,
+    }
+    est._publish(problem, params, memory)
+    if reason is StopReason.INTERRUPTED:
+        _warn("Training interrupted by user.")
+    elif reason is StopReason.MAX_EPOCHS and not call.incremental:
+        _warn(
+            f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
+            "optimization hasn't converged yet. Increase max_iter, or raise "
+            f"learning_rate_init (now {rate:g}) or tol (now {est.tol:g}).",
+            ConvergenceWarning,
+        )
+
+
+def minimize(est: BaseBackprop, problem: Problem, call: Call) -> None:
+    """Train on all rows at once, by L-BFGS."""
+    spec, x, targets, weight, params, _ = problem
+    # The line search needs more digits than float32 has.
+    if not spec.loss.takes_labels:
+        targets = targets.astype(np.float64, copy=False)
+    total = x.shape[0] if weight is None else weight.sum()
+    found = minimize_lbfgs(
+        spec,
+        Batch(x.astype(np.float64, copy=False), targets, weight, total),
+        options.penalty_of(est),
+        params.astype(np.float64),
+        tol=float(est.tol),
+        max_iter=int(est.max_iter),
+        max_fun=int(est.max_fun),
+        report=print if est.verbose else None,
+    )
+    if not np.isfinite(found.params).all():
+        _raise_non_finite("use solver='adam'")
+    for name in (
+        "loss_curve_",
+        "best_loss_",
+        "validation_scores_",
+        "best_validation_score_",
+    ):
+        est.__dict__.pop(name, None)  # they would tell of an earlier fit
+    est.n_iter_ = found.n_iter
+    est.loss_ = found.loss
+    est.t_ = 0 if call.fresh else getattr(est, "t_", 0)
+    est._publish(problem, found.params.astype(params.dtype, copy=False), {"solver": "lbfgs"})
+    if found.interrupted:
+        _warn("Training interrupted by user.")
+    elif found.problem:
+        _warn(
+            f"lbfgs failed to converge after {found.n_iter} iteration(s): {found.problem}. "
+            f"Increase max_iter (now {est.max_iter}) or max_fun (now {est.max_fun}), or scale "
+            "the data, for instance with StandardScaler.",
+            ConvergenceWarning,
+        )
+
+
+def _warn(message: str, category: type[Warning] = UserWarning) -> None:
+    warnings.warn(message, category, stacklevel=_FIT_CALLER)
+
+
+def _raise_non_finite(advice: str) -> None:
+    raise ValueError(
+        "Solver produced non-finite parameter weights. The input data may contain large values "
+        "and need to be preprocessed. Scale the features, for instance with StandardScaler, or "
+        f"{advice}."
+    )
+
+
+def _train_state(
+    est: BaseBackprop, problem: Problem, call: Call, rules: TrainingRules, rate: float
+) -> TrainState:
+    """A new state, or the one that the fitted attributes and ``_memory`` describe."""
+    params = problem.params
+    state = TrainState(
+        params=params,
+        optimizer=rules.optimizer.init(params),
+        initial_rate=np.array([rate]),
+        rng=problem.rng,
+        runs=[Run() if call.fresh else _continued_run(est)],
+        clock=Clock(epoch=0, samples=0 if call.fresh else int(getattr(est, "t_", 0))),
+    )
+    run = state.runs[0]
+    if est.early_stopping:
+        run.best_loss = None
+        run.validation_scores = run.validation_scores or []
+        if run.best_validation_score is None:
+            run.best_validation_score = -inf
+        # A warm start that never beats the score it starts from keeps what it ends with, as
+        # in scikit-learn; a new network that never has a score keeps its initial weights.
+        run.best_params = params.copy() if call.fresh else None
+    elif run.best_loss is None:
+        run.best_loss, run.validation_scores, run.best_validation_score = inf, None, None
+    if call.incremental and not call.fresh:
+        _recall_optimizer(est, state, rules, rate)
+    return state
+
+
+def _continued_run(est: BaseBackprop) -> Run:
+    memory = est._memory or {}
+    return Run(
+        loss_curve=getattr(est, "loss_curve_", []),
+        best_loss=getattr(est, "best_loss_", inf),
+        validation_scores=getattr(est, "validation_scores_", None),
+        best_validation_score=getattr(est, "best_validation_score_", None),
+        stalled=memory.get("stalled", 0),
+    )
+
+
+def _recall_optimizer(
+    est: BaseBackprop, state: TrainState, rules: TrainingRules, rate: float
+) -> None:
+    """Let the optimizer go on where it was, unless solver or layers have changed since."""
+    memory = est._memory
+    if memory is None or memory["solver"] != rules.optimizer.name:
+        return
+    sizes = {np.size(moment) for moment in memory["optimizer"].values() if np.ndim(moment)}
+    if sizes != {state.params.size}:
+        return
+    # Copies, so that a call that ends in an error leaves the memory as it was.
+    state.optimizer = {
+        key: value.copy() if isinstance(value, np.ndarray) else value
+        for key, value in memory["optimizer"].items()
+    }
+    state.clock = state.clock._replace(epoch=memory["epoch"])
+    if memory["learning_rate_init"] == rate:
+        state.initial_rate[:] = memory["initial_rate"]
+
+
+def _hold_out(
+    est: BaseBackprop, problem: Problem
+) -> tuple[np.ndarray, Callable[[np.ndarray], float]]:
+    """The rows to train on, and the score of the others as a function of the parameters."""
+    spec, x, targets, weight, _, rng = problem
+    rows, held_out = train_test_split(
+        np.arange(x.shape[0]),
+        random_state=rng,
+        test_size=est.validation_fraction,
+        stratify=est._strata(targets),
+    )
+    if held_out.size < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of "
+            f"your dataset. Got {held_out.size} of {x.shape[0]} rows with "
+            f"validation_fraction={est.validation_fraction}."
+        )
+    x_val, targets_val = x[held_out], targets[held_out]
+    weight_val = None if weight is None else weight[held_out]
+
+    def validate(params: np.ndarray) -> float:
+        # All rows at once: in chunks, the last bit of a score could differ.
+        predictions = predict(x_val, spec.layout.bind(params), spec, in_chunks=False)
+        return est._score_predictions(targets_val, predictions, weight_val)
+
+    return rows, validate
+
+
+def _batch_size(est: BaseBackprop, n_rows: int) -> int:
+    if est.batch_size == "auto":
+        return min(200, n_rows)
+    if est.batch_size > n_rows:
+        _warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
+            f"{est.batch_size} to {n_rows}."
+        )
+    return min(int(est.batch_size), n_rows)
+
+
+def _publish_run(est: BaseBackprop, run: Run, state: TrainState) -> None:
+    """Set what scikit-learn's MLP tells of a stochastic fit."""
+    est.n_iter_ = run.n_iter
+    est.t_ = state.clock.samples
+    est.loss_curve_ = run.loss_curve
+    est.loss_ = run.loss_curve[-1] if run.loss_curve else nan
+    est.best_loss_ = run.best_loss
+    est.validation_scores_ = run.validation_scores
+    est.best_validation_score_ = run.best_validation_score

@@ -1,0 +1,115 @@
+"""Targets: from what users call y to the numbers a loss takes, and back."""
+
+from __future__ import annotations
+
+from math import isfinite
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import column_or_1d
+
+from bpestimator.nn import LOSSES, Loss
+
+
+def is_multilabel(y: Any) -> bool:
+    """Whether y is an indicator of any number of labels per row."""
+    return bool(type_of_target(y).startswith("multilabel"))
+
+
+def classes_of(y: Any) -> np.ndarray:
+    """The sorted classes of y; the columns' numbers where y is multilabel."""
+    kind = type_of_target(y, input_name="y")
+    if "multioutput" in kind:
+        raise ValueError(
+            "Multioutput targets with more than two classes per output are not supported; "
+            "fit one classifier per output, for instance with "
+            "sklearn.multioutput.MultiOutputClassifier."
+        )
+    return unique_labels(y)
+
+
+def check_classes(y: Any, classes: np.ndarray, *, same: bool) -> None:
+    """Raise ValueError unless y has no class outside ``classes``, or just those if ``same``."""
+    found = classes_of(y)
+    if same and set(found) != set(classes):
+        raise ValueError(
+            "warm_start can only be used where `y` has the same classes as in the previous "
+            f"call to fit. Previously got {classes}, `y` has {found}"
+        )
+    if np.setdiff1d(found, classes).size:
+        raise ValueError(
+            f"`y` has classes not in `self.classes_`. `self.classes_` has {classes}. "
+            f"'y' has {found}. Pass all classes to the first call of partial_fit."
+        )
+
+
+def encode_classes(y: Any, classes: np.ndarray, dtype: Any) -> tuple[Loss, np.ndarray]:
+    """The log loss that suits y, and y as that loss takes it.
+
+    Returns
+    -------
+    loss : Loss
+    encoded : ndarray
+        Integer labels of shape (n,) for three classes or more; otherwise 0 and 1 of
+        shape (n, 1) for one or two classes, (n, labels) for multilabel y.
+    """
+    if is_multilabel(y):
+        indicator = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+        return LOSSES["binary_log_loss"], (indicator != 0).astype(dtype)
+    y = column_or_1d(y)
+    if len(classes) > 2:
+        return LOSSES["log_loss"], np.searchsorted(classes, y)
+    if len(classes) == 1:
+        return LOSSES["binary_log_loss"], np.zeros((len(y), 1), dtype)
+    return LOSSES["binary_log_loss"], (y == classes[1]).astype(dtype).reshape(-1, 1)
+
+
+def decode_classes(predictions: np.ndarray, classes: np.ndarray, link_name: str) -> np.ndarray:
+    """The classes that probabilities of shape (n, outputs) speak for."""
+    if link_name == "softmax":
+        return classes.take(predictions.argmax(axis=1))
+    if predictions.shape[1] > 1:
+        return (predictions > 0.5).astype(int)
+    likely = (predictions[:, 0] > 0.5) & (len(classes) > 1)
+    return classes.take(likely.astype(int))
+
+
+def encode_numbers(y: Any, loss: Loss, dtype: Any) -> np.ndarray:
+    """Regression targets of shape (n, outputs); ValueError outside the loss's domain."""
+    low, high = loss.domain
+    outside = (isfinite(low) and y.min() < low) or (isfinite(high) and y.max() > high)
+    if outside:
+        raise ValueError(
+            f"loss={loss.name!r} takes targets of at least {low:g}. Got {y.min():g} instead: "
+            "shift or clip y, or choose another loss."
+        )
+    return np.asarray(y.reshape(len(y), -1), dtype, order="C")
+
+
+def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
+    """Sample weights of shape (n_rows,), or None; a number stands for as many."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        weights = np.full(n_rows, float(sample_weight))
+    else:
+        weights = check_array(
+            sample_weight,
+            ensure_2d=False,
+            dtype=(np.float64, np.float32),
+            order="C",
+            input_name="sample_weight",
+        )
+    if weights.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. Expected "
+            f"either a scalar value or a 1D array of length {n_rows}."
+        )
+    if weights.shape != (n_rows,):
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}!")
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights

@@ -1,0 +1,330 @@
+"""BackpropClassifier: a multilayer perceptron for classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import unique_labels
+
+from bpestimator.estimators import _targets
+from bpestimator.estimators._base import BaseBackprop, Call, is_stochastic
+from bpestimator.nn import Loss
+
+
+class BackpropClassifier(ClassifierMixin, BaseBackprop):
+    """Multilayer perceptron for classification, trained by hand-written backpropagation.
+
+    A drop-in for :class:`sklearn.neural_network.MLPClassifier`: for the same parameters and
+    ``random_state``, the same weights. It minimises the mean log loss
+    -log p(true class) plus alpha / (2 n) times the sum of squared weights, with p the softmax
+    of the outputs; for two classes and for multilabel y, the logistic function of each output.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units of each hidden layer, from the inputs on. ``()`` is a linear model.
+    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+        What the hidden layers apply to their sums z:
+
+        - 'identity': z
+        - 'logistic': 1 / (1 + exp(-z))
+        - 'tanh': tanh(z)
+        - 'relu': max(0, z)
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+        'sgd' (with momentum) and 'adam' learn batch by batch; 'lbfgs' looks at all rows at
+        once, which suits a few thousand rows or fewer.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty, alpha / 2 times the sum of squared weights, divided by the
+        rows (or their total weight) of the batch; at least 0.
+    batch_size : int or 'auto', default='auto'
+        Rows per step; 'auto' is min(200, n_samples). Not used by 'lbfgs'.
+    learning_rate : {'constant', 'invscaling', 'adaptive'} or float, default='constant'
+        A number is a constant rate, in place of ``learning_rate_init``. A name shapes
+        ``learning_rate_init`` over the run, with 'sgd' as with 'adam':
+
+        - 'constant': it stays.
+        - 'invscaling': it is divided by (t + 1) ** power_t, with t the rows seen.
+        - 'adaptive': it is divided by 5 whenever ``n_iter_no_change`` epochs in a row have not
+          improved by ``tol``; at 1e-6 training stops.
+    learning_rate_init : float, default=0.001
+        The learning rate to begin with, above 0. Not used by 'lbfgs'.
+    power_t : float, default=0.5
+        Exponent of 'invscaling', at least 0.
+    max_iter : int, default=200
+        Most epochs (passes over the rows), or most iterations of 'lbfgs'.
+    shuffle : bool, default=True
+        Whether each epoch sees the rows in a new order.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, of early stopping's split and of the order of the rows.
+        An int makes results repeatable.
+    tol : float, default=1e-4
+        Improvement that counts, in units of the training loss, or of the validation score if
+        ``early_stopping``. For 'lbfgs', the largest gradient entry that counts as converged.
+    verbose : bool or int, default=False
+        Whether to print each epoch's loss.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last call.
+    momentum : float, default=0.9
+        Share of the last change that 'sgd' repeats, in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether 'sgd' looks ahead by that change.
+    early_stopping : bool, default=False
+        Whether to hold out ``validation_fraction`` of the rows, stop once their score has not
+        improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best epoch's weights.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for early stopping, in [0, 1).
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of adam's running means of the gradient and of its square, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to adam's denominator, above 0.
+    n_iter_no_change : int or inf, default=10
+        Epochs in a row without improvement before training stops.
+    max_fun : int, default=15000
+        Most evaluations of the loss by 'lbfgs'.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted; the columns' numbers for multilabel y.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of each layer. With ``intercepts_`` they are the model: set them, and
+        ``predict`` and ``partial_fit`` use what was set.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of each layer.
+    loss_ : float
+        Last penalised training loss.
+    loss_curve_ : list of float
+        One penalised training loss an epoch. Not with 'lbfgs'.
+    best_loss_ : float or None
+        The lowest of them; None with ``early_stopping``. Not with 'lbfgs'.
+    validation_scores_ : list of float or None
+        Accuracy of the held-out rows after each epoch, with ``early_stopping``.
+    best_validation_score_ : float or None
+        The highest of them.
+    n_iter_ : int
+        Epochs, or iterations of 'lbfgs', of the last call.
+    t_ : int
+        Rows seen so far, each counted once an epoch.
+    n_layers_ : int
+        Layers, the inputs included.
+    n_outputs_ : int
+        Units of the output layer.
+    out_activation_ : str
+        What the output layer applies: 'softmax' or 'logistic'.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where X has column names.
+
+    See Also
+    --------
+    BackpropRegressor : The same network for numbers.
+    sklearn.neural_network.MLPClassifier : What this is a drop-in for.
+
+    References
+    ----------
+    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors",
+    Nature 323 (1986).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from bpestimator import BackpropClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = BackpropClassifier(learning_rate=0.01, max_iter=500, random_state=0).fit(X, y)
+    >>> clf.score(X, y) > 0.95
+    True
+    """
+
+    loss = "log_loss"
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropClassifier:
+        """Learn from X and y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), or a multilabel indicator (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts; a row of weight 0 teaches nothing.
+
+        Returns
+        -------
+        self : BackpropClassifier
+
+        Raises
+        ------
+        ValueError
+            For a parameter outside its range, data that are not finite or do not match, or
+            weights that became infinite.
+        """
+        self._fit(X, y, sample_weight)
+        return self
+
+    @available_if(is_stochastic)
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> BackpropClassifier:
+        """Learn one epoch from X and y, going on from what was learnt before.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), or a multilabel indicator (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), default=None
+        classes : array-like of shape (n_classes,), default=None
+            Every class there will ever be; needed in the first call.
+
+        Returns
+        -------
+        self : BackpropClassifier
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`; or if ``classes`` is missing in the first call, differs from the
+            first call's, or lacks a class of y.
+        AttributeError
+            If the solver is 'lbfgs', which does not learn batch by batch.
+        """
+        announced = self._check_announced(classes)
+        self._fit(X, y, sample_weight, incremental=True, classes=announced)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of each row; for multilabel y, the labels above one half.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_labels)
+        """
+        return _targets.decode_classes(
+            self._predict(X), self.classes_, self.out_activation_
+        )
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class, or of each label.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), columns in the order of ``classes_``
+        """
+        probabilities = self._predict(X)
+        if probabilities.shape[1] == 1:
+            positive = probabilities.ravel()
+            return np.vstack([1 - positive, positive]).T
+        return probabilities
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithm of :meth:`predict_proba`."""
+        probabilities = self.predict_proba(X)
+        return np.log(probabilities, out=probabilities)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _check_announced(self, classes: Any) -> np.ndarray | None:
+        """The classes that the first ``partial_fit`` announces; None in later calls."""
+        known = getattr(self, "classes_", None)
+        if known is None:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            return unique_labels(classes)
+        if classes is not None and not np.array_equal(known, unique_labels(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{known!r}"
+            )
+        return None
+
+    def _encode(self, y: Any, dtype: Any, call: Call) -> tuple[Loss, int, np.ndarray]:
+        if call.classes is not None:
+            classes = call.classes
+            _targets.check_classes(y, classes, same=False)
+        elif call.fresh or not hasattr(self, "classes_"):
+            classes = _targets.classes_of(y)
+        else:
+            classes = self.classes_
+            _targets.check_classes(y, classes, same=not call.incremental)
+        loss, targets = _targets.encode_classes(y, classes, dtype)
+        self.classes_ = classes
+        return loss, len(classes) if loss.takes_labels else targets.shape[1], targets
+
+    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
+        is_binary = targets.ndim == 2 and targets.shape[1] == 1
+        return targets.astype(bool) if is_binary else None
+
+    def _score_predictions(
+        self, targets: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        link_name = "softmax" if targets.ndim == 1 else "logistic"
+        codes = np.arange(len(self.classes_))
+        truth = targets.astype(int)
+        if truth.ndim == 2 and truth.shape[1] == 1:
+            truth = truth[:, 0]
+        predicted = _targets.decode_classes(predictions, codes, link_name)
+        return float(accuracy_score(truth, predicted, sample_weight=weight))

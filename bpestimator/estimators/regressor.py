@@ -1,0 +1,277 @@
+"""BackpropRegressor: a multilayer perceptron for numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.metaestimators import available_if
+
+from bpestimator.estimators import _options as options
+from bpestimator.estimators import _targets
+from bpestimator.estimators._base import BaseBackprop, Call, is_stochastic
+from bpestimator.nn import LOSSES, Loss
+
+REGRESSION_LOSSES = ("squared_error", "poisson")
+
+
+class BackpropRegressor(RegressorMixin, BaseBackprop):
+    """Multilayer perceptron for regression, trained by hand-written backpropagation.
+
+    A drop-in for :class:`sklearn.neural_network.MLPRegressor`: for the same parameters and
+    ``random_state``, the same weights. It minimises the mean loss plus alpha / (2 n) times the
+    sum of squared weights.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'}, default='squared_error'
+        - 'squared_error': (y - prediction)^2 / 2, with the output as the prediction.
+        - 'poisson': y log(y / prediction) - y + prediction, half the Poisson deviance, with
+          exp(output) as the prediction; y >= 0.
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units of each hidden layer, from the inputs on. ``()`` is a linear model.
+    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+        What the hidden layers apply to their sums z:
+
+        - 'identity': z
+        - 'logistic': 1 / (1 + exp(-z))
+        - 'tanh': tanh(z)
+        - 'relu': max(0, z)
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+        'sgd' (with momentum) and 'adam' learn batch by batch; 'lbfgs' looks at all rows at
+        once, which suits a few thousand rows or fewer.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty, alpha / 2 times the sum of squared weights, divided by the
+        rows (or their total weight) of the batch; at least 0.
+    batch_size : int or 'auto', default='auto'
+        Rows per step; 'auto' is min(200, n_samples). Not used by 'lbfgs'.
+    learning_rate : {'constant', 'invscaling', 'adaptive'} or float, default='constant'
+        A number is a constant rate, in place of ``learning_rate_init``. A name shapes
+        ``learning_rate_init`` over the run, with 'sgd' as with 'adam':
+
+        - 'constant': it stays.
+        - 'invscaling': it is divided by (t + 1) ** power_t, with t the rows seen.
+        - 'adaptive': it is divided by 5 whenever ``n_iter_no_change`` epochs in a row have not
+          improved by ``tol``; at 1e-6 training stops.
+    learning_rate_init : float, default=0.001
+        The learning rate to begin with, above 0. Not used by 'lbfgs'.
+    power_t : float, default=0.5
+        Exponent of 'invscaling', at least 0.
+    max_iter : int, default=200
+        Most epochs (passes over the rows), or most iterations of 'lbfgs'.
+    shuffle : bool, default=True
+        Whether each epoch sees the rows in a new order.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, of early stopping's split and of the order of the rows.
+        An int makes results repeatable.
+    tol : float, default=1e-4
+        Improvement that counts, in units of the training loss, or of the validation score if
+        ``early_stopping``. For 'lbfgs', the largest gradient entry that counts as converged.
+    verbose : bool or int, default=False
+        Whether to print each epoch's loss.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last call.
+    momentum : float, default=0.9
+        Share of the last change that 'sgd' repeats, in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether 'sgd' looks ahead by that change.
+    early_stopping : bool, default=False
+        Whether to hold out ``validation_fraction`` of the rows, stop once their score has not
+        improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best epoch's weights.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for early stopping, in [0, 1).
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of adam's running means of the gradient and of its square, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to adam's denominator, above 0.
+    n_iter_no_change : int or inf, default=10
+        Epochs in a row without improvement before training stops.
+    max_fun : int, default=15000
+        Most evaluations of the loss by 'lbfgs'.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of each layer. With ``intercepts_`` they are the model: set them, and
+        ``predict`` and ``partial_fit`` use what was set.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of each layer.
+    loss_ : float
+        Last penalised training loss.
+    loss_curve_ : list of float
+        One penalised training loss an epoch. Not with 'lbfgs'.
+    best_loss_ : float or None
+        The lowest of them; None with ``early_stopping``. Not with 'lbfgs'.
+    validation_scores_ : list of float or None
+        R^2 of the held-out rows after each epoch, with ``early_stopping``.
+    best_validation_score_ : float or None
+        The highest of them.
+    n_iter_ : int
+        Epochs, or iterations of 'lbfgs', of the last call.
+    t_ : int
+        Rows seen so far, each counted once an epoch.
+    n_layers_ : int
+        Layers, the inputs included.
+    n_outputs_ : int
+        Units of the output layer.
+    out_activation_ : str
+        What the output layer applies: 'identity' or 'exp'.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where X has column names.
+
+    See Also
+    --------
+    BackpropClassifier : The same network for classes.
+    sklearn.neural_network.MLPRegressor : What this is a drop-in for.
+
+    References
+    ----------
+    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors",
+    Nature 323 (1986).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bpestimator import BackpropRegressor
+    >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    >>> y = np.abs(X).ravel()
+    >>> reg = BackpropRegressor((10,), solver="lbfgs", random_state=0).fit(X, y)
+    >>> reg.score(X, y) > 0.99
+    True
+    """
+
+    _rules = {**options.RULES, "loss": options.Choice(REGRESSION_LOSSES)}
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+    ):
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropRegressor:
+        """Learn from X and y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts; a row of weight 0 teaches nothing.
+
+        Returns
+        -------
+        self : BackpropRegressor
+
+        Raises
+        ------
+        ValueError
+            For a parameter outside its range, data that are not finite or do not match,
+            targets outside the loss's domain, or weights that became infinite.
+        """
+        self._fit(X, y, sample_weight)
+        return self
+
+    @available_if(is_stochastic)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropRegressor:
+        """Learn one epoch from X and y, going on from what was learnt before.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : BackpropRegressor
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`.
+        AttributeError
+            If the solver is 'lbfgs', which does not learn batch by batch.
+        """
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predicted targets.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_outputs)
+        """
+        predictions = self._predict(X)
+        return predictions.ravel() if predictions.shape[1] == 1 else predictions
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _encode(self, y: Any, dtype: Any, call: Call) -> tuple[Loss, int, np.ndarray]:
+        loss = LOSSES[self.loss]
+        targets = _targets.encode_numbers(y, loss, dtype)
+        return loss, targets.shape[1], targets
+
+    def _score_predictions(
+        self, targets: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        if not np.isfinite(predictions).all():
+            return float("nan")
+        return float(r2_score(targets, predictions, sample_weight=weight))

@@ -1,0 +1,43 @@
+"""The maths: what a network computes, and its gradient.
+
+Words used throughout, each with one meaning:
+
+raw
+    The last layer's outputs before the loss's link turns them into predictions.
+delta
+    d loss / d z of a layer, where z = a W + b is what enters its activation.
+lead
+    Leading axes of independent models. Parameters have shape ``lead + (P,)`` and
+    activations ``lead + (batch, width)``; ``lead`` is ``()`` for one model, ``(K,)``
+    for K models on the same rows, ``(folds, candidates)`` for cross-validation with
+    inputs of shape ``(folds, 1, batch, features)``. Kernels touch axes -1 and -2 only,
+    so one source serves all three.
+width
+    Units of a layer; ``fan_in`` and ``fan_out`` are the widths on either side of a weight.
+record
+    What a loss writes down about each row during a step, so that its value can be worked
+    out later, for many batches at once.
+
+Nothing here draws random numbers, prints, or knows scikit-learn.
+"""
+
+from bpestimator.nn.activations import ACTIVATIONS, Activation
+from bpestimator.nn.initializers import glorot_uniform
+from bpestimator.nn.layout import Layout
+from bpestimator.nn.losses import LOSSES, Loss
+from bpestimator.nn.network import NetworkSpec, backward, forward, predict
+from bpestimator.nn.workspace import Workspace
+
+__all__ = [
+    "ACTIVATIONS",
+    "LOSSES",
+    "Activation",
+    "Layout",
+    "Loss",
+    "NetworkSpec",
+    "Workspace",
+    "backward",
+    "forward",
+    "glorot_uniform",
+    "predict",
+]

@@ -1,0 +1,37 @@
+"""Initial weights: small enough not to saturate, large enough to break symmetry."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from bpestimator.nn.layout import Array, Layout, Shape
+
+
+class Uniform(Protocol):
+    """Draws numbers evenly from [low, high): ``RandomState.uniform`` is one."""
+
+    def __call__(self, low: float, high: float, size: Shape | int) -> Array: ...
+
+
+def glorot_uniform(layout: Layout, gain: float, uniform: Uniform, dtype: Any) -> Array:
+    """Weights and biases evenly from [-r, r],  r = sqrt(gain / (fan_in + fan_out)).
+
+    Layer by layer, weights before biases: the order of draws is scikit-learn's, so that a
+    seed means the same network in both. Drawn in float64, then rounded to ``dtype``.
+
+    Source: Glorot and Bengio, AISTATS 2010, eq. 16 (gain 6); 2 for logistic units.
+
+    Returns
+    -------
+    ndarray of shape (n_parameters,)
+    """
+    flat = np.empty(layout.n_parameters, dtype)
+    views = layout.bind(flat)
+    for weights, biases in zip(views.weights, views.biases, strict=True):
+        fan_in, fan_out = weights.shape
+        bound = float(np.sqrt(gain / (fan_in + fan_out)))
+        weights[...] = uniform(-bound, bound, (fan_in, fan_out))
+        biases[...] = uniform(-bound, bound, fan_out)
+    return flat

@@ -1,0 +1,84 @@
+"""Layout: one flat parameter array, and the weights and biases that are views of it.
+
+All weights come first, layer by layer, then all biases. An optimizer is then a few passes
+over one array, and the L2 penalty, which spares the biases, concerns one slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+
+class Views(NamedTuple):
+    """The parameters, or their gradient, layer by layer; every entry a view of one array.
+
+    weights : arrays of shape ``lead + (fan_in, fan_out)``
+    transposed : the same memory as ``lead + (fan_out, fan_in)``, for the way back
+    biases : arrays of shape ``lead + (1, fan_out)``, a row that adds to every row of a batch
+    """
+
+    weights: list[Array]
+    transposed: list[Array]
+    biases: list[Array]
+
+
+class Layout:
+    """Where each layer's weights and biases lie in the flat array.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units per layer, inputs first, outputs last.
+
+    Examples
+    --------
+    >>> layout = Layout((3, 4, 2))
+    >>> layout.n_weights, layout.n_parameters
+    (20, 26)
+    >>> [w.shape for w in layout.bind(np.zeros(26)).weights]
+    [(3, 4), (4, 2)]
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.sizes = tuple(int(size) for size in sizes)
+        self.weight_shapes = list(pairwise(self.sizes))
+
+    @cached_property
+    def n_weights(self) -> int:
+        return sum(fan_in * fan_out for fan_in, fan_out in self.weight_shapes)
+
+    @cached_property
+    def n_parameters(self) -> int:
+        return self.n_weights + sum(self.sizes[1:])
+
+    def bind(self, flat: Array) -> Views:
+        """The layers of a flat array of shape ``lead + (n_parameters,)``, as views of it."""
+        lead = flat.shape[:-1]
+        lengths = [fan_in * fan_out for fan_in, fan_out in self.weight_shapes]
+        offsets = accumulate([*lengths, *self.sizes[1:]], initial=0)
+        parts = [flat[..., start:end] for start, end in pairwise(offsets)]
+        weights = [
+            part.reshape(lead + shape)
+            for part, shape in zip(parts, self.weight_shapes, strict=False)
+        ]
+        biases = [part[..., None, :] for part in parts[len(weights) :]]
+        return Views(weights, [w.swapaxes(-1, -2) for w in weights], biases)
+
+    def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array], dtype: Any) -> Array:
+        """A new flat array from separate weights and biases of one model."""
+        flat = np.empty(self.n_parameters, dtype)
+        views = self.bind(flat)
+        for view, part in zip(
+            views.weights + views.biases, [*coefs, *intercepts], strict=True
+        ):
+            view[...] = part
+        return flat

@@ -1,0 +1,36 @@
+"""The loop: how parameters move.
+
+A :class:`TrainState` goes in, is advanced, and comes out: fitting, continuing a fit and
+resuming after an interruption are the same act. Nothing here knows scikit-learn.
+"""
+
+from bpestimator.training.batches import Batches
+from bpestimator.training.lbfgs import minimize_lbfgs
+from bpestimator.training.objective import Batch, Objective
+from bpestimator.training.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from bpestimator.training.penalties import L2
+from bpestimator.training.schedules import SCHEDULES, Clock, Schedule
+from bpestimator.training.state import Run, TrainState
+from bpestimator.training.stopping import Stopping, StopReason
+from bpestimator.training.trainer import TrainingRules, train
+
+__all__ = [
+    "L2",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "SGD",
+    "Adam",
+    "Batch",
+    "Batches",
+    "Clock",
+    "Objective",
+    "Optimizer",
+    "Run",
+    "Schedule",
+    "StopReason",
+    "Stopping",
+    "TrainState",
+    "TrainingRules",
+    "minimize_lbfgs",
+    "train",
+]

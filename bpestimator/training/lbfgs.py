@@ -1,0 +1,131 @@
+"""L-BFGS: all rows at once, and curvature from the history of gradients.
+
+The method is scipy's. This file gives it the objective on flat arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+
+from bpestimator.nn.layout import Array
+from bpestimator.nn.network import NetworkSpec
+from bpestimator.nn.workspace import Workspace
+from bpestimator.training.objective import Batch, Objective
+from bpestimator.training.penalties import L2
+from bpestimator.training.stopping import Report
+
+
+@dataclass
+class LBFGSResult:
+    """Where the minimisation ended.
+
+    Attributes
+    ----------
+    params : ndarray of shape (P,)
+    loss : float
+    n_iter : int
+    problem : str
+        Why it ended early, in scipy's words; empty if it converged.
+    interrupted : bool
+        Whether Ctrl-C ended it; then ``params`` are the last completed iteration's.
+    """
+
+    params: Array
+    loss: float
+    n_iter: int = 0
+    problem: str = ""
+    interrupted: bool = False
+
+
+class FullBatch:
+    """Penalised loss and gradient over all rows, as functions of the flat parameters.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    batch : Batch
+        All rows.
+    penalty : L2
+    params : ndarray of shape lead + (P,)
+        Shape and dtype of the points to come.
+    """
+
+    def __init__(self, spec: NetworkSpec, batch: Batch, penalty: L2, params: Array) -> None:
+        self._batch = batch
+        self._objective = Objective(spec, np.empty_like(params), penalty)
+        lead, rows = params.shape[:-1], batch.x.shape[-2]
+        self._ws = Workspace(spec, rows, lead, params.dtype)
+        width = spec.loss.record_width(spec.sizes[-1])
+        self._record = np.empty((*lead, rows, width), params.dtype)
+
+    def __call__(self, params: Array) -> tuple[Array, Array]:
+        """Loss of shape lead and a new array with its gradient, of shape lead + (P,)."""
+        np.copyto(self._objective.flat, params)
+        grad = self._objective.gradient(self._batch, self._ws, self._record)
+        return self._objective.value(self._batch, self._record), grad.copy()
+
+
+def minimize_lbfgs(
+    spec: NetworkSpec,
+    batch: Batch,
+    penalty: L2,
+    params: Array,
+    *,
+    tol: float,
+    max_iter: int,
+    max_fun: int,
+    report: Report | None = None,
+) -> LBFGSResult:
+    """Minimise the penalised loss over all rows from ``params`` of shape (P,).
+
+    Parameters
+    ----------
+    tol : float
+        Largest entry of the gradient that counts as converged.
+    max_iter, max_fun : int
+        Most iterations and most evaluations of the loss.
+    report : callable, optional
+        Takes a line per iteration.
+
+    Source: Byrd, Lu, Nocedal and Zhu, SIAM J. Scientific Computing 16 (1995).
+    """
+    full_batch = FullBatch(spec, batch, penalty, params)
+    best = LBFGSResult(params=params, loss=float("inf"))
+
+    loss_here = float("inf")
+
+    def objective(point: Array) -> tuple[float, Array]:
+        nonlocal loss_here
+        loss, grad = full_batch(point)
+        loss_here = float(loss)
+        return loss_here, grad
+
+    def after_iteration(point: Array) -> None:
+        # The line search ends at the point it accepts, so the latest loss belongs to it.
+        best.params, best.loss = point.copy(), loss_here
+        best.n_iter += 1
+        if report is not None:
+            report(f"Iteration {best.n_iter}, loss = {best.loss:.8f}")
+
+    try:
+        with np.errstate(all="ignore"):
+            found = scipy.optimize.minimize(
+                objective,
+                params,
+                method="L-BFGS-B",
+                jac=True,
+                options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+                callback=after_iteration,
+            )
+    except KeyboardInterrupt:
+        best.interrupted = True
+        return best
+    return LBFGSResult(
+        params=found.x,
+        loss=float(found.fun),
+        n_iter=min(int(found.nit), max_iter),
+        problem="" if found.status == 0 else str(found.message),
+    )

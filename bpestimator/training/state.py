@@ -1,0 +1,99 @@
+"""State: everything that must survive for training to go on as if never interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from bpestimator.nn.layout import Array
+from bpestimator.training.schedules import Clock
+
+
+@dataclass
+class Run:
+    """What one model has achieved so far.
+
+    Attributes
+    ----------
+    n_iter : int
+        Epochs of this call.
+    loss_curve : list of float
+        One penalised training loss an epoch, over the model's life.
+    best_loss : float or None
+        Lowest training loss; None where a validation score decides instead.
+    validation_scores, best_validation_score : list of float, float; or None
+        None where the training loss decides.
+    best_params : ndarray of shape (P,) or None
+        Parameters of the best validation score; None until there is one.
+    stalled : int
+        Epochs in a row without an improvement of at least ``tol``.
+    """
+
+    n_iter: int = 0
+    loss_curve: list[float] = field(default_factory=list)
+    best_loss: float | None = inf
+    validation_scores: list[float] | None = None
+    best_validation_score: float | None = None
+    best_params: Array | None = None
+    stalled: int = 0
+
+
+@dataclass
+class TrainState:
+    """Parameters, optimizer memory, clock, order of rows, random numbers, progress.
+
+    Attributes
+    ----------
+    params : ndarray of shape lead + (P,)
+    optimizer : dict of arrays and numbers
+    initial_rate : ndarray of shape lead + (1,)
+        ``learning_rate_init`` after the divisions that the stalls so far have asked for.
+    clock : Clock
+    rng : RandomState
+        Shuffles the rows.
+    runs : list of Run
+        One per model, in C order of ``lead``.
+    order : ndarray of int or None
+        The rows' present order: an epoch shuffles the order the last one left.
+    """
+
+    params: Array
+    optimizer: dict[str, Any]
+    initial_rate: Array
+    rng: np.random.RandomState
+    runs: list[Run]
+    clock: Clock = Clock()
+    order: Array | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A deep copy in plain arrays, dicts, lists and numbers."""
+        return {
+            "params": self.params.copy(),
+            "optimizer": {
+                key: value.copy() if isinstance(value, np.ndarray) else value
+                for key, value in self.optimizer.items()
+            },
+            "initial_rate": self.initial_rate.copy(),
+            "clock": self.clock._asdict(),
+            "rng": self.rng.get_state(legacy=False),
+            "runs": [asdict(run) for run in self.runs],
+            "order": None if self.order is None else self.order.copy(),
+        }
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> TrainState:
+        """The state that :meth:`to_dict` wrote down."""
+        rng = np.random.RandomState()
+        rng.set_state(saved["rng"])
+        return cls(
+            params=saved["params"],
+            optimizer=saved["optimizer"],
+            initial_rate=saved["initial_rate"],
+            clock=Clock(**saved["clock"]),
+            rng=rng,
+            runs=[Run(**run) for run in saved["runs"]],
+            order=saved["order"],
+        )

@@ -1,0 +1,82 @@
+"""Stopping: when to go on, when to slow down, when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from bpestimator.training.schedules import Schedule
+from bpestimator.training.state import Run
+
+Report = Callable[[str], None]
+
+
+class Verdict(Enum):
+    """What follows from an epoch."""
+
+    GO_ON = "go on"
+    SHRINK = "shrink the rate"
+    STOP = "stop"
+
+
+class StopReason(Enum):
+    """Why training ended."""
+
+    CONVERGED = "converged"
+    MAX_EPOCHS = "max_epochs"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Stop once ``patience`` epochs in a row have not improved by ``tol``.
+
+    Parameters
+    ----------
+    tol : float
+        Improvement that counts, in units of the training loss or the validation score.
+    patience : float
+        ``n_iter_no_change``; infinite means never stop.
+    """
+
+    tol: float
+    patience: float
+
+    def note(self, run: Run) -> bool:
+        """Update ``run`` from its latest loss or score; True if this is the best score yet."""
+        if run.validation_scores is not None and run.best_validation_score is not None:
+            score = run.validation_scores[-1]
+            # A score that is not a number compares as neither: it does not count as a stall.
+            stalled = score < run.best_validation_score + self.tol
+            is_best = score > run.best_validation_score
+            run.best_validation_score = score if is_best else run.best_validation_score
+        else:
+            loss = run.loss_curve[-1]
+            best = run.best_loss if run.best_loss is not None else float("inf")
+            stalled = loss > best - self.tol
+            is_best = False
+            run.best_loss = loss if loss < best else best
+        run.stalled = run.stalled + 1 if stalled else 0
+        return is_best
+
+    def judge(self, run: Run, rate: float, schedule: Schedule, report: Report | None) -> Verdict:
+        """What follows from the number of epochs that ``run`` has stalled at ``rate``."""
+        if not run.stalled > self.patience:
+            return Verdict.GO_ON
+        verdict, consequence = Verdict.STOP, "Stopping."
+        if schedule.shrink_by is not None:
+            if rate <= schedule.smallest:
+                consequence = "Learning rate too small. Stopping."
+            else:
+                verdict = Verdict.SHRINK
+                consequence = f"Setting learning rate to {rate / schedule.shrink_by:f}"
+                run.stalled = 0
+        if report is not None:
+            watched = (
+                f"Training loss did not improve more than tol={self.tol:f}"
+                if run.validation_scores is None
+                else f"Validation score did not improve more than tol={self.tol:f}"
+            )
+            report(f"{watched} for {self.patience:.0f} consecutive epochs. {consequence}")
+        return verdict
