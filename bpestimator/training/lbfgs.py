@@ -6,13 +6,13 @@ The method is scipy's. This file gives it the objective on flat arrays.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.optimize
 
 from bpestimator.nn.layout import Array
 from bpestimator.nn.network import NetworkSpec
-from bpestimator.nn.workspace import Workspace
 from bpestimator.training.objective import Batch, Objective
 from bpestimator.training.penalties import L2
 from bpestimator.training.stopping import Report
@@ -57,14 +57,14 @@ class FullBatch:
         self._batch = batch
         self._objective = Objective(spec, np.empty_like(params), penalty)
         lead, rows = params.shape[:-1], batch.x.shape[-2]
-        self._ws = Workspace(spec, rows, lead, params.dtype)
+        self._bound = self._objective.bind(rows, sparse=not isinstance(batch.x, np.ndarray))
         width = spec.loss.record_width(spec.sizes[-1])
         self._record = np.empty((*lead, rows, width), params.dtype)
 
-    def __call__(self, params: Array) -> tuple[Array, Array]:
+    def __call__(self, params: Array) -> tuple[Any, Array]:
         """Loss of shape lead and a new array with its gradient, of shape lead + (P,)."""
         np.copyto(self._objective.flat, params)
-        grad = self._objective.gradient(self._batch, self._ws, self._record)
+        grad = self._objective.gradient(self._batch, self._bound, self._record)
         return self._objective.value(self._batch, self._record), grad.copy()
 
 

@@ -1,23 +1,27 @@
 """Optimizers: how a gradient becomes a change of the parameters.
 
-Each is one declared object with two verbs, ``init`` and ``step``. Both work elementwise on
-flat arrays of shape ``lead + (P,)``, so that one model and many are the same code. What an
-optimizer remembers is a dict of arrays and numbers; it can be pickled, printed and resumed.
+Each is one declared object: ``init`` makes what it remembers, a dict of arrays and numbers
+that can be pickled, printed and resumed, and ``bind`` makes the step. Steps work elementwise
+on flat arrays of shape ``lead + (P,)``, so that one model and many are the same code.
 
 Hyperparameters are floats, or arrays of shape ``lead + (1,)`` with one value per model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import add, divide, multiply, subtract
+from numpy import sqrt as root
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.layout import Array, zeros_buffer
 
 OptimizerState = dict[str, Any]
+Step = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
@@ -30,31 +34,27 @@ class Optimizer:
         """What is remembered before the first step."""
         raise NotImplementedError
 
-    def step(
-        self, params: Array, grads: Array, state: OptimizerState, rate: Any, scratch: Array
-    ) -> None:
-        """Change ``params`` and ``state`` in place; ``grads`` and ``scratch`` are used up.
+    def bind(
+        self, params: Array, grads: Array, state: OptimizerState, scratch: Array
+    ) -> Step:
+        """A step that changes ``params`` and ``state`` in place and uses up the rest.
 
         Parameters
         ----------
         params, grads, scratch : ndarray of shape lead + (P,)
         state : dict
-        rate : float, or ndarray of shape lead + (1,)
-            The learning rate.
+
+        Returns
+        -------
+        callable
+            Takes the learning rate, a float or an ndarray of shape lead + (1,).
         """
         raise NotImplementedError
 
 
-def _fit_dtype(value: Any, params: Array) -> Any:
-    """A hyperparameter that does not widen float32 parameters to float64."""
-    return float(value) if np.ndim(value) == 0 else np.asarray(value, params.dtype)
-
-
-def _power(base: Any, exponent: int) -> Any:
-    """base ** exponent by C's pow, the same for a float as for each entry of an array."""
-    if np.ndim(base) == 0:
-        return float(base) ** exponent
-    return np.reshape([float(entry) ** exponent for entry in base.flat], base.shape)
+def _constant(value: Any, params: Array) -> Array:
+    """A hyperparameter as an array, so that it neither widens float32 nor costs a conversion."""
+    return np.asarray(value, params.dtype)
 
 
 @dataclass(frozen=True)
@@ -81,22 +81,26 @@ class SGD(Optimizer):
     name = "sgd"
 
     def init(self, params: Array) -> OptimizerState:
-        return {"velocity": np.zeros_like(params)}
+        return {"velocity": zeros_buffer(params.shape, params.dtype)}
 
-    def step(
-        self, params: Array, grads: Array, state: OptimizerState, rate: Any, scratch: Array
-    ) -> None:
+    def bind(
+        self, params: Array, grads: Array, state: OptimizerState, scratch: Array
+    ) -> Step:
         velocity = state["velocity"]
-        momentum = _fit_dtype(self.momentum, params)
-        np.multiply(grads, _fit_dtype(rate, params), grads)
-        np.multiply(velocity, momentum, velocity)
-        np.subtract(velocity, grads, velocity)
-        if self.nesterov:
-            np.multiply(velocity, momentum, scratch)
-            np.subtract(scratch, grads, scratch)
-            np.add(params, scratch, params)
-        else:
-            np.add(params, velocity, params)
+        momentum = _constant(self.momentum, params)
+
+        def step(rate: Any) -> None:
+            multiply(grads, _constant(rate, params), grads)
+            multiply(velocity, momentum, velocity)
+            subtract(velocity, grads, velocity)
+            if self.nesterov:
+                multiply(velocity, momentum, scratch)
+                subtract(scratch, grads, scratch)
+                add(params, scratch, params)
+            else:
+                add(params, velocity, params)
+
+        return step
 
 
 @dataclass(frozen=True)
@@ -126,30 +130,45 @@ class Adam(Optimizer):
     name = "adam"
 
     def init(self, params: Array) -> OptimizerState:
-        return {"m": np.zeros_like(params), "v": np.zeros_like(params), "t": 0}
+        return {"m": zeros_buffer(params.shape, params.dtype), "v": zeros_buffer(params.shape, params.dtype), "t": 0}
 
-    def step(
-        self, params: Array, grads: Array, state: OptimizerState, rate: Any, scratch: Array
-    ) -> None:
-        state["t"] = t = state["t"] + 1
+    def bind(
+        self, params: Array, grads: Array, state: OptimizerState, scratch: Array
+    ) -> Step:
         m, v = state["m"], state["v"]
-        beta_1, beta_2 = self.beta_1, self.beta_2
-        correction = rate * np.sqrt(1 - _power(beta_2, t)) / (1 - _power(beta_1, t))
+        beta_1, rest_1 = _constant(self.beta_1, params), _constant(1 - self.beta_1, params)
+        beta_2, rest_2 = _constant(self.beta_2, params), _constant(1 - self.beta_2, params)
+        epsilon = _constant(self.epsilon, params)
 
-        np.multiply(m, _fit_dtype(beta_1, params), m)
-        np.multiply(grads, _fit_dtype(1 - beta_1, params), scratch)
-        np.add(m, scratch, m)
+        def step(rate: Any) -> None:
+            state["t"] = t = state["t"] + 1
+            corrected = _bias_corrected(rate, self.beta_1, self.beta_2, t, params.dtype)
 
-        np.multiply(v, _fit_dtype(beta_2, params), v)
-        np.multiply(grads, grads, grads)
-        np.multiply(grads, _fit_dtype(1 - beta_2, params), grads)
-        np.add(v, grads, v)
+            multiply(m, beta_1, m)
+            multiply(grads, rest_1, scratch)
+            add(m, scratch, m)
 
-        np.sqrt(v, scratch)
-        np.add(scratch, _fit_dtype(self.epsilon, params), scratch)
-        np.multiply(m, _fit_dtype(correction, params), grads)
-        np.divide(grads, scratch, grads)
-        np.subtract(params, grads, params)
+            multiply(v, beta_2, v)
+            multiply(grads, grads, grads)
+            multiply(grads, rest_2, grads)
+            add(v, grads, v)
+
+            root(v, scratch)
+            add(scratch, epsilon, scratch)
+            multiply(m, corrected, grads)
+            divide(grads, scratch, grads)
+            subtract(params, grads, params)
+
+        return step
+
+
+def _bias_corrected(rate: Any, beta_1: Any, beta_2: Any, t: int, dtype: Any) -> Any:
+    """rate sqrt(1 - beta_2^t) / (1 - beta_1^t): undoes that m and v begin at zero."""
+    if isinstance(rate, float):
+        return rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)
+    # Entry by entry with C's pow: NumPy's vectorised one may differ in the last bit.
+    one_by_one = np.vectorize(_bias_corrected, otypes=[float], excluded=[3, 4])
+    return one_by_one(rate, beta_1, beta_2, t, dtype).astype(dtype)
 
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {kind.name: kind for kind in (SGD, Adam)}

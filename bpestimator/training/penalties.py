@@ -27,12 +27,12 @@ class L2:
 
     def add_gradient(self, weights: Array, grads: Array, scratch: Array) -> None:
         """grads += alpha * weights, before the division; arrays of shape lead + (n_weights,)."""
-        np.multiply(weights, self.alpha, out=scratch)
-        grads += scratch
+        np.multiply(weights, self.alpha, scratch)
+        np.add(grads, scratch, grads)
 
-    def value(self, squared_norm: Array, totals: Any) -> Array:
+    def value(self, squared_norm: Any, totals: Any) -> Any:
         """alpha / 2 * squared_norm / totals, of shape lead + (batches,)."""
-        return np.asarray((0.5 * self.alpha) * squared_norm / totals)
+        return (0.5 * self.alpha) * squared_norm / totals
 
 
 def squared_norm(layers: list[Array]) -> Any:
@@ -40,10 +40,7 @@ def squared_norm(layers: list[Array]) -> Any:
 
     That order, and a BLAS dot for each, give scikit-learn's very number; L-BFGS steers by it.
     """
-    total: Any = 0.0
-    for layer in layers:
-        if layer.ndim == 1:
-            total += layer.dot(layer)
-        else:
-            total += np.matmul(layer[..., None, :], layer[..., :, None])[..., 0, 0]
-    return total
+    if layers[0].ndim == 1:
+        return sum([layer.dot(layer) for layer in layers])
+    products = [np.matmul(layer[..., None, :], layer[..., :, None]) for layer in layers]
+    return sum(products)[..., 0, 0]

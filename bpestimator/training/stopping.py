@@ -13,9 +13,8 @@ Report = Callable[[str], None]
 
 
 class Verdict(Enum):
-    """What follows from an epoch."""
+    """What follows from a stall."""
 
-    GO_ON = "go on"
     SHRINK = "shrink the rate"
     STOP = "stop"
 
@@ -61,9 +60,7 @@ class Stopping:
         return is_best
 
     def judge(self, run: Run, rate: float, schedule: Schedule, report: Report | None) -> Verdict:
-        """What follows from the number of epochs that ``run`` has stalled at ``rate``."""
-        if not run.stalled > self.patience:
-            return Verdict.GO_ON
+        """What follows now that ``run`` has stalled at ``rate`` for too long."""
         verdict, consequence = Verdict.STOP, "Stopping."
         if schedule.shrink_by is not None:
             if rate <= schedule.smallest:

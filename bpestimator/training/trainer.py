@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.network import NetworkSpec
-from bpestimator.nn.workspace import Workspace
 from bpestimator.training.batches import Batches
-from bpestimator.training.objective import Objective
+from bpestimator.training.objective import Bound, Objective
 from bpestimator.training.optimizers import Optimizer
-from bpestimator.training.penalties import L2
-from bpestimator.training.schedules import Schedule
+from bpestimator.training.penalties import L2, squared_norm
+from bpestimator.training.schedules import Clock, Schedule
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import Report, Stopping, StopReason, Verdict
 
@@ -47,67 +46,104 @@ class TrainingRules:
     max_epochs: int
 
 
+class _Group(NamedTuple):
+    """Batches of one size, as one more leading axis: their losses are valued all at once.
+
+    size : rows of each
+    record : ndarray of shape lead + (batches, size, record_width)
+    y, weight : ndarray of shape (batches, size, ...)
+    squared_norms : ndarray of shape lead + (batches,)
+    """
+
+    size: int
+    record: Array
+    y: Array
+    weight: Array | None
+    squared_norms: Array
+
+
+class _Plan(NamedTuple):
+    """What stepping through a block needs, bound once.
+
+    steps : for each batch its buffers, its part of the record, its place for the squared norm
+    groups : the batches again, by size
+    """
+
+    steps: list[tuple[Bound, Array, Array]]
+    groups: list[_Group]
+
+
 class Descent:
     """Parameters on their way down: one epoch at a time, on buffers made once."""
 
     def __init__(
         self, spec: NetworkSpec, batches: Batches, rules: TrainingRules, state: TrainState
     ) -> None:
-        self._spec, self._batches, self._rules, self._state = spec, batches, rules, state
+        self._spec, self._batches, self._rules = spec, batches, rules
         self._objective = Objective(spec, state.params, rules.penalty)
+        self._step = rules.optimizer.bind(
+            state.params, self._objective.grad, state.optimizer, self._objective.scratch
+        )
+        sizes = {size for layout in batches.layouts.values() for size in layout}
+        bound = {size: self._objective.bind(size, sparse=batches.sparse) for size in sizes}
         lead, dtype = state.params.shape[:-1], state.params.dtype
-        self._workspaces = {
-            size: Workspace(spec, size, lead, dtype) for size in batches.sizes
+        width = spec.loss.record_width(spec.sizes[-1])
+        record = empty_buffer((*lead, batches.y.shape[0], width), dtype)
+        self._plans = {
+            rows: self._plan(layout, record, bound) for rows, layout in batches.layouts.items()
         }
-        self._record_width = spec.loss.record_width(spec.sizes[-1])
-        self._record = np.empty((*lead, batches.n_rows, self._record_width), dtype)
-        self._squared_norms = np.empty((*lead, len(batches.bounds)))
 
-    def epoch(self, rate: Any) -> Array:
-        """Step through every batch; mean penalised loss of the epoch, of shape lead."""
-        batches, objective, state = self._batches, self._objective, self._state
-        step = self._rules.optimizer.step
-        batches.start_epoch(state.order, state.rng)
-        for number, (start, stop) in enumerate(batches.bounds):
-            batch = batches.batch(start, stop)
-            if batch.total == 0:  # rows that do not count teach nothing
-                continue
-            self._squared_norms[..., number] = objective.squared_norm()
-            ws = self._workspaces[stop - start]
-            grads = objective.gradient(batch, ws, self._record[..., start:stop, :])
-            step(state.params, grads, state.optimizer, rate, objective.scratch)
-        return self._epoch_loss()
-
-    def _epoch_loss(self) -> Array:
-        """Mean of the batches' penalised losses, weighted by their rows, added in order."""
-        bounds, n_rows = self._batches.bounds, self._batches.n_rows
-        size = bounds[0][1]
-        n_full = n_rows // size
-        parts = [self._batch_losses(0, n_full, size)]
-        if n_full < len(bounds):
-            parts.append(self._batch_losses(n_full * size, 1, n_rows - n_full * size))
-        summed = np.concatenate(parts, axis=-1)
-        return np.asarray(np.add.accumulate(summed, axis=-1)[..., -1] / n_rows)
-
-    def _batch_losses(self, start: int, count: int, size: int) -> Array:
-        """Rows times penalised loss, for ``count`` batches of ``size`` rows from ``start``.
-
-        The batches are one more leading axis, so that the loss values them all at once.
-        """
-        stop = start + count * size
-        lead = self._record.shape[:-2]
+    def _plan(self, sizes: list[int], record: Array, bound: dict[int, Bound]) -> _Plan:
+        lead, width = record.shape[:-2], record.shape[-1]
+        squared_norms = np.empty((*lead, len(sizes)))
+        starts = range(0, sum(sizes), sizes[0])
+        steps = [
+            (bound[size], record[..., start : start + size, :], squared_norms[..., k : k + 1])
+            for k, (start, size) in enumerate(zip(starts, sizes, strict=True))
+        ]
+        groups = []
         y, weight = self._batches.y, self._batches.weight
-        record = self._record[..., start:stop, :].reshape(*lead, count, size, -1)
-        y = y[start:stop].reshape(count, size, *y.shape[1:])
-        totals: Any = size
-        if weight is not None:
-            weight = weight[start:stop].reshape(count, size)
-            totals = np.add.reduce(weight, axis=-1)
+        for size in dict.fromkeys(sizes):  # one size, and perhaps a shorter last batch
+            first, count = sizes.index(size), sizes.count(size)
+            rows = slice(starts[first], starts[first] + count * size)
+            groups.append(
+                _Group(
+                    size,
+                    record[..., rows, :].reshape(*lead, count, size, width),
+                    y[rows].reshape(count, size, *y.shape[1:]),
+                    None if weight is None else weight[rows].reshape(count, size),
+                    squared_norms[..., first : first + count],
+                )
+            )
+        return _Plan(steps, groups)
+
+    def epoch(self, rate: Any, order: Array, rng: np.random.RandomState) -> Any:
+        """Step through every batch; mean penalised loss of the epoch, of shape lead."""
+        gradient, step = self._objective.gradient, self._step
+        layer_weights = self._objective.layer_weights
+        losses = []
+        for block in self._batches.epoch(order, rng):
+            steps, groups = self._plans[block.rows]
+            for batch, (bound, record, norm) in zip(block.batches, steps, strict=True):
+                if batch.total == 0:  # rows that do not count teach nothing
+                    continue
+                norm[..., 0] = squared_norm(layer_weights)
+                gradient(batch, bound, record)
+                step(rate)
+            losses += [self._losses(group) for group in groups]
+        in_order = losses[0] if len(losses) == 1 else np.concatenate(losses, axis=-1)
+        # Added one after the other, as scikit-learn does.
+        return np.add.accumulate(in_order, -1)[..., -1] / self._batches.n_rows
+
+    def _losses(self, group: _Group) -> Any:
+        """Rows times penalised loss of each batch, of shape lead + (batches,)."""
+        size, record, y, weight, squared_norms = group
         loss = self._spec.loss.value(record, y, weight, self._spec.sizes[-1])
-        first = start // self._batches.bounds[0][1]
-        squared_norms = self._squared_norms[..., first : first + count]
+        if weight is None:
+            return size * (loss + self._rules.penalty.value(squared_norms, size))
+        totals = np.add.reduce(weight, -1)
         losses = size * (loss + self._rules.penalty.value(squared_norms, totals))
-        return losses if weight is None else np.where(totals == 0, 0.0, losses)
+        return np.where(totals == 0, 0.0, losses)
 
 
 def train(
@@ -148,27 +184,24 @@ def train(
             descent = Descent(spec, batches, rules, state)
             for _ in range(rules.max_epochs):
                 rate = rules.schedule.rate(state.initial_rate, state.clock)
-                losses = descent.epoch(rate if len(models) > 1 else float(rate[..., 0]))
-                state.clock = state.clock._replace(
-                    epoch=state.clock.epoch + 1,
-                    samples=state.clock.samples + batches.n_rows,
-                )
+                if state.params.ndim == 1:
+                    rate = float(rate[0])
+                losses = descent.epoch(rate, state.order, state.rng)
+                epoch, samples = state.clock
+                state.clock = Clock(epoch + 1, samples + batches.n_rows)
                 for number, model in enumerate(models):
                     if number in finished:
                         continue
                     run = state.runs[number]
                     _record_epoch(run, float(losses[model]), report)
-                    params = state.params[model]
                     if validate is not None:
-                        _record_score(run, validate(params), report)
+                        _record_score(run, validate(state.params[model]), report)
                     if rules.stopping.note(run):
-                        run.best_params = params.copy()
-                    initial_rate = float(state.initial_rate[model][0])
-                    verdict = rules.stopping.judge(run, initial_rate, rules.schedule, report)
-                    if verdict is Verdict.SHRINK:
-                        state.initial_rate[model] /= rules.schedule.shrink_by
-                    elif verdict is Verdict.STOP:
-                        finished[number] = params.copy()
+                        run.best_params = state.params[model].copy()
+                    if run.stalled > rules.stopping.patience and _stops(
+                        run, state.initial_rate[model], rules, report
+                    ):
+                        finished[number] = state.params[model].copy()
                 if len(finished) == len(models):
                     return StopReason.CONVERGED
         return StopReason.MAX_EPOCHS
@@ -177,6 +210,14 @@ def train(
     finally:
         for number, params in finished.items():
             state.params[models[number]] = params
+
+
+def _stops(run: Run, initial_rate: Array, rules: TrainingRules, report: Report | None) -> bool:
+    """Whether a stalled run stops; if not, its rate shrinks."""
+    verdict = rules.stopping.judge(run, float(initial_rate[0]), rules.schedule, report)
+    if verdict is Verdict.SHRINK:
+        initial_rate /= rules.schedule.shrink_by
+    return verdict is Verdict.STOP
 
 
 def _record_epoch(run: Run, loss: float, report: Report | None) -> None:
