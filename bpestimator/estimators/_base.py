@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -50,7 +51,7 @@ class BaseBackprop(BaseEstimator):
     arrays, dicts and numbers.
     """
 
-    _rules = options.RULES
+    _rules: ClassVar[Mapping[str, Any]] = options.RULES
     _memory: dict[str, Any] | None = None
 
     def __sklearn_tags__(self) -> Any:

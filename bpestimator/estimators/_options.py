@@ -35,7 +35,7 @@ SOLVERS = ("lbfgs", *STOCHASTIC_SOLVERS)
 class Number:
     """A number of one kind in an interval; infinity only where it is among ``also``."""
 
-    kind: type
+    kind: Any
     low: float
     high: float = inf
     closed: str = "left"

@@ -8,32 +8,31 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from bpestimator.nn import LOSSES, Loss
 
 
-def is_multilabel(y: Any) -> bool:
-    """Whether y is an indicator of any number of labels per row."""
-    return bool(type_of_target(y).startswith("multilabel"))
-
-
-def classes_of(y: Any) -> np.ndarray:
-    """The sorted classes of y; the columns' numbers where y is multilabel."""
+def kind_of(y: Any) -> str:
+    """'binary', 'multiclass' or 'multilabel-indicator'; ValueError for any other target."""
     kind = type_of_target(y, input_name="y")
     if "multioutput" in kind:
         raise ValueError(
-            "Multioutput targets with more than two classes per output are not supported; "
-            "fit one classifier per output, for instance with "
+            "Multioutput targets with more than two classes per output are not supported. Fit "
+            "one classifier per output, for instance with "
             "sklearn.multioutput.MultiOutputClassifier."
         )
-    return unique_labels(y)
+    check_classification_targets(y)
+    return str(kind)
 
 
-def check_classes(y: Any, classes: np.ndarray, *, same: bool) -> None:
-    """Raise ValueError unless y has no class outside ``classes``, or just those if ``same``."""
-    found = classes_of(y)
+def classes_of(y: Any, kind: str) -> np.ndarray:
+    """The sorted classes of y; the columns' numbers where y is multilabel."""
+    return np.arange(y.shape[1]) if kind == "multilabel-indicator" else np.unique(y)
+
+
+def check_classes(found: np.ndarray, classes: np.ndarray, *, same: bool) -> None:
+    """ValueError if a class was found outside ``classes``, or not just those if ``same``."""
     if same and set(found) != set(classes):
         raise ValueError(
             "warm_start can only be used where `y` has the same classes as in the previous "
@@ -46,31 +45,32 @@ def check_classes(y: Any, classes: np.ndarray, *, same: bool) -> None:
         )
 
 
-def encode_classes(y: Any, classes: np.ndarray, dtype: Any) -> tuple[Loss, np.ndarray]:
-    """The log loss that suits y, and y as that loss takes it.
+def encode_classes(
+    y: Any, kind: str, classes: np.ndarray, dtype: Any
+) -> tuple[Loss, int, np.ndarray]:
+    """The log loss that suits y, its number of outputs, and y as it takes it.
 
     Returns
     -------
     loss : Loss
+    n_outputs : int
     encoded : ndarray
         Integer labels of shape (n,) for three classes or more; otherwise 0 and 1 of
         shape (n, 1) for one or two classes, (n, labels) for multilabel y.
     """
-    if is_multilabel(y):
-        indicator = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-        return LOSSES["binary_log_loss"], (indicator != 0).astype(dtype)
-    y = column_or_1d(y)
+    if kind == "multilabel-indicator":
+        indicator = y.toarray() if hasattr(y, "toarray") else y
+        return LOSSES["binary_log_loss"], y.shape[1], (indicator != 0).astype(dtype)
     if len(classes) > 2:
-        return LOSSES["log_loss"], np.searchsorted(classes, y)
-    if len(classes) == 1:
-        return LOSSES["binary_log_loss"], np.zeros((len(y), 1), dtype)
-    return LOSSES["binary_log_loss"], (y == classes[1]).astype(dtype).reshape(-1, 1)
+        return LOSSES["log_loss"], len(classes), np.searchsorted(classes, y)
+    is_second = np.zeros(len(y), dtype) if len(classes) == 1 else (y == classes[1]).astype(dtype)
+    return LOSSES["binary_log_loss"], 1, is_second.reshape(-1, 1)
 
 
 def decode_classes(predictions: np.ndarray, classes: np.ndarray, link_name: str) -> np.ndarray:
     """The classes that probabilities of shape (n, outputs) speak for."""
     if link_name == "softmax":
-        return classes.take(predictions.argmax(axis=1))
+        return np.take(classes, predictions.argmax(axis=1))
     if predictions.shape[1] > 1:
         return (predictions > 0.5).astype(int)
     likely = (predictions[:, 0] > 0.5) & (len(classes) > 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix, issparse
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
@@ -140,6 +141,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     """
 
     loss = "log_loss"
+    classes_: np.ndarray
+    _takes_sparse_y = False
 
     def __init__(
         self,
@@ -254,11 +257,10 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
 
         Returns
         -------
-        ndarray of shape (n_samples,), or (n_samples, n_labels)
+        ndarray of shape (n_samples,), or (n_samples, n_labels); a sparse matrix where y was one
         """
-        return _targets.decode_classes(
-            self._predict(X), self.classes_, self.out_activation_
-        )
+        labels = _targets.decode_classes(self._predict(X), self.classes_, self.out_activation_)
+        return csr_matrix(labels) if self._takes_sparse_y else labels
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, or of each label.
@@ -302,17 +304,20 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         return None
 
     def _encode(self, y: Any, dtype: Any, call: Call) -> tuple[Loss, int, np.ndarray]:
+        kind = _targets.kind_of(y)
+        found = _targets.classes_of(y, kind)
         if call.classes is not None:
             classes = call.classes
-            _targets.check_classes(y, classes, same=False)
         elif call.fresh or not hasattr(self, "classes_"):
-            classes = _targets.classes_of(y)
+            classes = found
         else:
             classes = self.classes_
-            _targets.check_classes(y, classes, same=not call.incremental)
-        loss, targets = _targets.encode_classes(y, classes, dtype)
+        warm = not (call.fresh or call.incremental)
+        _targets.check_classes(found, classes, same=warm)
+        encoded = _targets.encode_classes(y, kind, classes, dtype)
         self.classes_ = classes
-        return loss, len(classes) if loss.takes_labels else targets.shape[1], targets
+        self._takes_sparse_y = issparse(y)
+        return encoded
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         is_binary = targets.ndim == 2 and targets.shape[1] == 1

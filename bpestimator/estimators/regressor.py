@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -138,12 +139,15 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     >>> from bpestimator import BackpropRegressor
     >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
     >>> y = np.abs(X).ravel()
-    >>> reg = BackpropRegressor((10,), solver="lbfgs", random_state=0).fit(X, y)
+    >>> reg = BackpropRegressor(hidden_layer_sizes=10, solver="lbfgs", random_state=0).fit(X, y)
     >>> reg.score(X, y) > 0.99
     True
     """
 
-    _rules = {**options.RULES, "loss": options.Choice(REGRESSION_LOSSES)}
+    _rules: ClassVar[Mapping[str, Any]] = {
+        **options.RULES,
+        "loss": options.Choice(REGRESSION_LOSSES),
+    }
 
     def __init__(
         self,

@@ -31,7 +31,8 @@ def empty_buffer(shape: Shape | int, dtype: Any) -> Array:
     n_bytes = int(np.prod(shape)) * dtype.itemsize
     raw = np.empty(n_bytes + CACHE_LINE, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE
-    return raw[start : start + n_bytes].view(dtype).reshape(shape)
+    array: Array = raw[start : start + n_bytes].view(dtype).reshape(shape)
+    return array
 
 
 def zeros_buffer(shape: Shape | int, dtype: Any) -> Array:
@@ -98,8 +99,6 @@ class Layout:
         """A new flat array from separate weights and biases of one model."""
         flat = empty_buffer(self.n_parameters, dtype)
         views = self.bind(flat)
-        for view, part in zip(
-            views.weights + views.biases, [*coefs, *intercepts], strict=True
-        ):
+        for view, part in zip(views.weights + views.biases, [*coefs, *intercepts], strict=True):
             view[...] = part
         return flat

@@ -14,14 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, prod
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy import add, copyto, divide, exp, maximum, multiply, subtract
+from numpy import add, copyto, divide, exp, multiply, subtract
 from scipy.special import expit, xlogy
 
 from bpestimator.nn.layout import Array, Shape, empty_buffer
+
+# Called with positional out, which is faster but unknown to NumPy's type hints.
+reduce_sum: Any = np.add.reduce
+reduce_max: Any = np.maximum.reduce
 
 
 @dataclass(frozen=True)
@@ -90,13 +95,13 @@ class Loss:
         raise NotImplementedError
 
 
-def _mean_over_rows(penalties: Array, weight: Array | None) -> Array:
+def _mean_over_rows(penalties: Array, weight: Array | None) -> Any:
     """Weighted mean of (..., batch, outputs) along the batch, in float64."""
     if weight is None:
-        total = add.reduce(penalties, axis=-2, dtype=np.float64)
+        total = reduce_sum(penalties, axis=-2, dtype=np.float64)
         return total / penalties.shape[-2]
-    weighted = add.reduce(penalties * weight[..., None], axis=-2, dtype=np.float64)
-    return weighted / add.reduce(weight, axis=-1)[..., None]
+    weighted = reduce_sum(penalties * weight[..., None], axis=-2, dtype=np.float64)
+    return weighted / reduce_sum(weight, axis=-1)[..., None]
 
 
 def _inside_unit_interval(probability: Array) -> Array:
@@ -128,7 +133,7 @@ class SquaredError(Loss):
         multiply(raw, raw, record)
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
-        return 0.5 * (add.reduce(_mean_over_rows(record, weight), -1) / outputs)
+        return 0.5 * (reduce_sum(_mean_over_rows(record, weight), -1) / outputs)
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ class Poisson(Loss):
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         penalties = xlogy(y, y / record) - y + record
-        return add.reduce(_mean_over_rows(penalties, weight), -1)
+        return reduce_sum(_mean_over_rows(penalties, weight), -1)
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ class BinaryLogLoss(Loss):
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         p = _inside_unit_interval(record)
         log_likelihood = xlogy(y, p) + xlogy(1 - y, 1 - p)
-        return -add.reduce(_mean_over_rows(log_likelihood, weight), -1)
+        return -reduce_sum(_mean_over_rows(log_likelihood, weight), -1)
 
 
 class _SoftmaxScratch(NamedTuple):
@@ -177,7 +182,7 @@ class _SoftmaxScratch(NamedTuple):
     row_max_column: Array  # (..., batch, 1), a view of row_max
     row_sum: Array  # (..., batch, 1)
     offsets: Array  # (..., batch): where each row starts in the flattened raw outputs
-    index: Array  # (..., batch): where each row's true class lies there
+    place: Array  # (..., batch): where each row's true class lies there
     excess: Array  # (..., batch): p - 1 of the true class
 
 
@@ -208,7 +213,7 @@ class LogLoss(Loss):
             row_max_column=row_max[..., None],
             row_sum=empty_buffer((*rows, 1), dtype),
             offsets=offsets,
-            index=np.empty_like(offsets),
+            place=np.empty_like(offsets),
             excess=empty_buffer(rows, dtype),
         )
 
@@ -217,34 +222,39 @@ class LogLoss(Loss):
         # A maximum does not depend on the order, and along the long axis it is far
         # cheaper; the sum does, so it stays along the rows.
         copyto(columns, raw.swapaxes(-1, -2))
-        maximum.reduce(columns, -2, None, row_max)
+        reduce_max(columns, -2, None, row_max)
         subtract(raw, row_max_column, raw)
         exp(raw, raw)
-        add.reduce(raw, -1, None, row_sum, True)
+        reduce_sum(raw, -1, None, row_sum, True)
         divide(raw, row_sum, raw)
 
     def delta(self, raw: Array, y: Array, record: Array, scratch: _SoftmaxScratch) -> None:
         self.link(raw, scratch)
-        _, _, _, _, offsets, index, excess = scratch
+        _, _, _, _, offsets, place, excess = scratch
         p_true = record[..., 0]
-        add(offsets, y, index)
-        raw.take(index, None, p_true, "clip")
+        add(offsets, y, place)
+        raw.take(place, None, p_true, "clip")
         subtract(p_true, 1.0, excess)
-        raw.put(index, excess, "clip")
+        raw.put(place, excess, "clip")
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         log_p = xlogy(1.0, _inside_unit_interval(record[..., 0]))
         total: Any = log_p.shape[-1]
         if weight is not None:
             log_p = log_p * weight
-            total = add.reduce(weight, -1)[..., None]
+            total = reduce_sum(weight, -1)[..., None]
         # Summed class by class first: the order of scikit-learn's one-hot average.
-        lead = log_p.shape[:-1]
-        n_sums = prod(lead) * outputs
-        first_sum = np.arange(0, n_sums, outputs).reshape((*lead, 1))
-        sums = np.bincount((first_sum + y).ravel(), log_p.ravel(), minlength=n_sums)
-        means = sums.reshape((*lead, outputs)) / total
-        return -add.reduce(means, -1)
+        n_batches = prod(log_p.shape[:-1])
+        place = (_first_sums(log_p.shape[:-1], outputs) + y).ravel()
+        sums = np.bincount(place, log_p.ravel(), minlength=n_batches * outputs)
+        means = sums.reshape((*log_p.shape[:-1], outputs)) / total
+        return -reduce_sum(means, -1)
+
+
+@lru_cache(maxsize=64)
+def _first_sums(lead: Shape, outputs: int) -> Array:
+    """Where each batch's sums per class start, of shape lead + (1,)."""
+    return np.arange(0, prod(lead) * outputs, outputs).reshape((*lead, 1))
 
 
 LOSSES: Mapping[str, Loss] = {

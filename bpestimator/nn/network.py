@@ -24,7 +24,9 @@ from bpestimator.nn.layout import Array, Layout, Views
 from bpestimator.nn.losses import Loss
 from bpestimator.nn.workspace import Workspace
 
-add, sum_rows = np.add, np.add.reduce
+add = np.add
+# Called with positional out, which is faster but unknown to NumPy's type hints.
+sum_rows: Any = np.add.reduce
 
 # OpenBLAS takes another kernel for few rows, so rows computed in chunks may differ in the
 # last bit from rows computed together. Up to EXACT_ROWS they are computed together.
@@ -148,9 +150,7 @@ def wire(
         )
         for k, _ in reversed(layers[1:])
     ]
-    return Wiring(
-        product, product_x, up, down, ws.deltas[0], grads.weights[0], grads.biases[0]
-    )
+    return Wiring(product, product_x, up, down, ws.deltas[0], grads.weights[0], grads.biases[0])
 
 
 def forward(x: Any, wiring: Wiring) -> Array:

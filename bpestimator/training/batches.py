@@ -77,15 +77,13 @@ class Batches:
             size: [min(batch_size, size - start) for start in range(0, size, batch_size)]
             for size in {self._block_size, self.n_rows % self._block_size} - {0}
         }
-        self._batches = {
-            size: self._views(sizes) for size, sizes in self.layouts.items()
-        }
+        self._batches = {size: self._views(sizes) for size, sizes in self.layouts.items()}
 
     def _whole_batches(self, x: Any, batch_size: int) -> int:
         """Rows of a block: as many whole batches as fit, at least one, at most all."""
         if self.sparse:
             return batch_size
-        fitting = BLOCK_BYTES // (x.shape[1] * x.itemsize * batch_size)
+        fitting = int(BLOCK_BYTES // (x.shape[1] * x.itemsize * batch_size))
         return min(max(1, min(fitting, BLOCK_BATCHES)) * batch_size, self.n_rows)
 
     def _source_of(self, x: Any, *, in_order: bool) -> Any:
@@ -125,7 +123,11 @@ class Batches:
             batches = [batches[0]._replace(x=x)]
         if self.weight is not None and self._all_weight is not None:
             self._all_weight.take(rows, 0, self.weight[: rows.size], "clip")
-            batches = [batch._replace(total=batch.weight.sum()) for batch in batches]
+            weights = [batch.weight for batch in batches if batch.weight is not None]
+            batches = [
+                batch._replace(total=weight.sum())
+                for batch, weight in zip(batches, weights, strict=True)
+            ]
         return Block(rows.size, batches)
 
 

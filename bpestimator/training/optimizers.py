@@ -34,9 +34,7 @@ class Optimizer:
         """What is remembered before the first step."""
         raise NotImplementedError
 
-    def bind(
-        self, params: Array, grads: Array, state: OptimizerState, scratch: Array
-    ) -> Step:
+    def bind(self, params: Array, grads: Array, state: OptimizerState, scratch: Array) -> Step:
         """A step that changes ``params`` and ``state`` in place and uses up the rest.
 
         Parameters
@@ -83,9 +81,7 @@ class SGD(Optimizer):
     def init(self, params: Array) -> OptimizerState:
         return {"velocity": zeros_buffer(params.shape, params.dtype)}
 
-    def bind(
-        self, params: Array, grads: Array, state: OptimizerState, scratch: Array
-    ) -> Step:
+    def bind(self, params: Array, grads: Array, state: OptimizerState, scratch: Array) -> Step:
         velocity = state["velocity"]
         momentum = _constant(self.momentum, params)
 
@@ -130,11 +126,10 @@ class Adam(Optimizer):
     name = "adam"
 
     def init(self, params: Array) -> OptimizerState:
-        return {"m": zeros_buffer(params.shape, params.dtype), "v": zeros_buffer(params.shape, params.dtype), "t": 0}
+        m, v = (zeros_buffer(params.shape, params.dtype) for _ in range(2))
+        return {"m": m, "v": v, "t": 0}
 
-    def bind(
-        self, params: Array, grads: Array, state: OptimizerState, scratch: Array
-    ) -> Step:
+    def bind(self, params: Array, grads: Array, state: OptimizerState, scratch: Array) -> Step:
         m, v = state["m"], state["v"]
         beta_1, rest_1 = _constant(self.beta_1, params), _constant(1 - self.beta_1, params)
         beta_2, rest_2 = _constant(self.beta_2, params), _constant(1 - self.beta_2, params)

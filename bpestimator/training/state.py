@@ -65,7 +65,7 @@ class TrainState:
     initial_rate: Array
     rng: np.random.RandomState
     runs: list[Run]
-    clock: Clock = Clock()
+    clock: Clock = field(default_factory=Clock)
     order: Array | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""Gradient check: whether the derivative written by hand is the function's derivative.
+
+Along one direction v, the gradient g promises the slope g . v; central differences measure
+it. A random direction checks every entry of the gradient at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bpestimator.nn.layout import Array
+
+Objective = Callable[[Array], tuple[Any, Array]]
+
+
+def slope(objective: Objective, params: Array, direction: Array, step: float) -> Array:
+    """Slope of ``objective`` along ``direction``, by central differences, of shape lead.
+
+    D(h) = (f(p + h v) - f(p - h v)) / (2 h), extrapolated to (4 D(h/2) - D(h)) / 3, whose
+    error is of order h^4.
+    """
+
+    def difference(h: float) -> Array:
+        above, _ = objective(params + h * direction)
+        below, _ = objective(params - h * direction)
+        return np.asarray((above - below) / (2 * h))
+
+    return np.asarray((4 * difference(step / 2) - difference(step)) / 3)
+
+
+def gradient_error(
+    objective: Objective, params: Array, direction: Array, step: float = 1e-4
+) -> Array:
+    """By how much the gradient misses the measured slope, relative to a typical slope.
+
+    Parameters
+    ----------
+    objective : callable
+        Takes parameters of shape lead + (P,), returns values of shape lead and their
+        gradients of shape lead + (P,).
+    params, direction : ndarray of shape lead + (P,)
+        Choose the direction at random, and the parameters away from kinks (of relu, say).
+    step : float, default=1e-4
+
+    Returns
+    -------
+    ndarray of shape lead
+        |g . v - slope| / (|g| |v| / sqrt(P)); about 1e-10 if the gradient is right.
+
+    Examples
+    --------
+    >>> def half_square(p):
+    ...     return 0.5 * np.sum(p**2, axis=-1), p
+    >>> bool(gradient_error(half_square, np.arange(3.0), np.array([1.0, -1.0, 2.0])) < 1e-9)
+    True
+    """
+    _, gradient = objective(params)
+    promised = np.sum(gradient * direction, axis=-1)
+    norms = np.linalg.norm(gradient, axis=-1) * np.linalg.norm(direction, axis=-1)
+    typical = norms / np.sqrt(params.shape[-1])
+    missed = np.abs(promised - slope(objective, params, direction, step))
+    return np.asarray(missed / np.maximum(typical, np.finfo(float).tiny))

@@ -1,0 +1,99 @@
+"""Every activation x loss x number of outputs x lead shape x penalty, against differences."""
+
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+import pytest
+
+from bpestimator.nn import ACTIVATIONS, LOSSES, NetworkSpec
+from bpestimator.nn.activations import Tanh
+from bpestimator.nn.gradient_check import gradient_error, slope
+from bpestimator.nn.losses import SquaredError
+from bpestimator.training import L2, Batch
+from bpestimator.training.lbfgs import FullBatch
+
+TOLERANCE = 1e-7
+ROWS, FEATURES, HIDDEN = 7, 3, (5, 4)
+LEADS = [(), (3,), (2, 3)]
+
+
+def targets(loss, outputs, rng):
+    if loss.takes_labels:
+        return rng.integers(outputs, size=ROWS)
+    low, high = np.clip(loss.domain, -3, 3)
+    return rng.uniform(low, high, size=(ROWS, outputs))
+
+
+def descended(spec, batch, alpha, lead):
+    """What the gradient is the gradient of: not always what is reported (issue #8349)."""
+    penalty = L2(alpha)
+    shape = (*lead, spec.layout.n_parameters)
+    full_batch = FullBatch(spec, batch, penalty, np.empty(shape))
+    scale = spec.loss.gradient_scale(spec.sizes[-1])
+
+    def objective(params):
+        value, gradient = full_batch(params)
+        squares = np.sum(params[..., : spec.layout.n_weights] ** 2, axis=-1)
+        half_alpha = 0.5 * (alpha if np.ndim(alpha) == 0 else alpha[..., 0])
+        penalty_value = half_alpha * squares / batch.total
+        return scale * (value - penalty_value) + penalty_value, gradient
+
+    return objective
+
+
+def worst_error(activation, loss, outputs, lead, alpha, weighted):
+    spec = NetworkSpec((FEATURES, *HIDDEN, outputs), (activation,) * len(HIDDEN), loss)
+    for seed in count():
+        rng = np.random.default_rng(seed)
+        weight = rng.uniform(0.5, 2, size=ROWS) if weighted else None
+        total = ROWS if weight is None else weight.sum()
+        batch = Batch(rng.normal(size=(ROWS, FEATURES)), targets(loss, outputs, rng), weight, total)
+        params = rng.uniform(-1, 1, size=(*lead, spec.layout.n_parameters))
+        direction = rng.normal(size=params.shape)
+        objective = descended(spec, batch, alpha, lead)
+        # Where two step sizes disagree there is a kink (of relu) in between: draw again.
+        slopes = [slope(objective, params, direction, step) for step in (1e-4, 1e-5)]
+        if np.allclose(*slopes, rtol=1e-6, atol=1e-7):
+            return gradient_error(objective, params, direction).max()
+        assert seed < 20, "no smooth point found"
+    return None
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("lead", LEADS, ids=str)
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)
+def test_gradient_is_the_derivative(activation, loss, lead, weighted):
+    for outputs in (2, 9) if loss.takes_labels else (1, 3):
+        for alpha in (0.0, 0.5, np.linspace(0.1, 1, int(np.prod(lead))).reshape((*lead, 1))):
+            error = worst_error(activation, loss, outputs, lead, alpha, weighted)
+            assert error < TOLERANCE, f"{outputs} outputs, alpha={alpha}"
+
+
+@dataclass(frozen=True)
+class SlightlyWrongTanh(Tanh):
+    def backward(self, a, delta, scratch):
+        right = delta.copy()
+        super().backward(a, right, scratch)
+        delta[...] = right + 1e-5 * delta
+
+
+@dataclass(frozen=True)
+class SlightlyWrongSquaredError(SquaredError):
+    def delta(self, raw, y, record, scratch):
+        super().delta(raw, y, record, scratch)
+        raw *= 1 + 1e-5
+
+
+@pytest.mark.parametrize("lead", LEADS, ids=str)
+@pytest.mark.parametrize(
+    ("activation", "loss"),
+    [
+        (SlightlyWrongTanh(), LOSSES["squared_error"]),
+        (ACTIVATIONS["tanh"], SlightlyWrongSquaredError()),
+    ],
+    ids=["activation", "loss"],
+)
+def test_a_derivative_off_by_1e_5_is_found(activation, loss, lead):
+    assert worst_error(activation, loss, 3, lead, 0.1, weighted=False) > TOLERANCE

@@ -1,0 +1,130 @@
+"""Networks: layout, initial weights, many models at once, prediction in chunks."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+
+from bpestimator.nn import (
+    ACTIVATIONS,
+    LOSSES,
+    Layout,
+    NetworkSpec,
+    Workspace,
+    backward,
+    forward,
+    glorot_uniform,
+    predict,
+)
+from bpestimator.nn.network import CHUNK_ROWS, EXACT_ROWS, wire
+
+
+def gradient(spec, x, y, params):
+    """Summed-loss gradient and predictions, for any lead shape."""
+    grad = np.full_like(params, np.nan)
+    lead, rows = params.shape[:-1], x.shape[-2]
+    ws = Workspace(spec, rows, lead, params.dtype)
+    sparse = sp.issparse(x)
+    wiring = wire(spec, spec.layout.bind(params), spec.layout.bind(grad), ws, sparse=sparse)
+    raw = forward(x, wiring)
+    record = np.empty((*lead, rows, spec.loss.record_width(spec.sizes[-1])))
+    spec.loss.delta(raw, y, record, ws.loss_scratch)
+    backward(x, wiring)
+    return grad, record
+
+
+@pytest.fixture(params=LOSSES)
+def problem(request):
+    loss = LOSSES[request.param]
+    rng = np.random.default_rng(0)
+    spec = NetworkSpec((5, 6, 4, 3), (ACTIVATIONS["relu"], ACTIVATIONS["tanh"]), loss)
+    y = rng.integers(3, size=8) if loss.takes_labels else rng.uniform(0, 1, (8, 3))
+    return spec, rng.normal(size=(8, 5)), y, rng
+
+
+def test_layout_puts_weights_before_biases():
+    layout = Layout((2, 3, 1))
+    views = layout.bind(np.arange(13.0))
+    assert_array_equal(views.weights[0], [[0, 1, 2], [3, 4, 5]])
+    assert_array_equal(views.weights[1], [[6], [7], [8]])
+    assert_array_equal(views.biases[0], [[9, 10, 11]])
+    assert_array_equal(views.biases[1], [[12]])
+    packed = layout.pack(views.weights, [b[0] for b in views.biases], np.float32)
+    assert packed.dtype == np.float32
+    assert_array_equal(packed, np.arange(13))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_initial_weights_stay_within_their_bound(dtype):
+    layout = Layout((50, 30, 20))
+    flat = glorot_uniform(layout, 6.0, np.random.RandomState(0).uniform, dtype)
+    assert flat.dtype == dtype
+    views = layout.bind(flat)
+    for weights, biases in zip(views.weights, views.biases, strict=True):
+        bound = np.sqrt(6 / sum(weights.shape))
+        assert 0.9 * bound < np.abs(weights).max() <= bound
+        assert np.abs(biases).max() <= bound
+
+
+def test_models_on_the_same_rows_equal_each_alone(problem):
+    spec, x, y, rng = problem
+    params = rng.normal(size=(4, spec.layout.n_parameters))
+    together, records = gradient(spec, x, y, params)
+    for k in range(4):
+        alone, record = gradient(spec, x, y, params[k].copy())
+        assert_allclose(together[k], alone, rtol=1e-12)
+        assert_allclose(records[k], record, rtol=1e-12)
+
+
+def test_folds_and_candidates_equal_each_alone(problem):
+    spec, _, y, rng = problem
+    x = rng.normal(size=(2, 1, 8, 5))
+    y = np.stack([y, y[::-1]])[:, None]
+    params = rng.normal(size=(2, 3, spec.layout.n_parameters))
+    together, records = gradient(spec, x, y, params)
+    for fold, candidate in np.ndindex(2, 3):
+        alone, record = gradient(spec, x[fold, 0], y[fold, 0], params[fold, candidate].copy())
+        assert_allclose(together[fold, candidate], alone, rtol=1e-12)
+        assert_allclose(records[fold, candidate], record, rtol=1e-12)
+
+
+def test_values_of_many_batches_equal_each_alone(problem):
+    spec, _, y, rng = problem
+    records = rng.uniform(0.1, 0.9, size=(2, 8, spec.loss.record_width(3)))
+    weight = rng.uniform(size=8)
+    for w in (None, weight):
+        together = spec.loss.value(records, np.stack([y, y]), w, 3)
+        alone = [spec.loss.value(record, y, w, 3) for record in records]
+        assert_allclose(together, alone, rtol=1e-14)
+
+
+@pytest.mark.parametrize("lead", [(), (3,)], ids=str)
+@pytest.mark.parametrize("container", [sp.csr_matrix, sp.csc_matrix, sp.csr_array])
+def test_sparse_rows_give_what_dense_rows_give(problem, container, lead):
+    spec, x, y, rng = problem
+    x = x * (rng.uniform(size=x.shape) < 0.4)
+    params = rng.normal(size=(*lead, spec.layout.n_parameters))
+    dense, _ = gradient(spec, x, y, params)
+    sparse, _ = gradient(spec, container(x), y, params)
+    assert_allclose(sparse, dense, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [1, EXACT_ROWS, EXACT_ROWS + 1, 5 * CHUNK_ROWS])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])
+def test_predictions_do_not_depend_on_chunks(problem, container, rows):
+    spec, _, _, rng = problem
+    x = container(rng.normal(size=(rows, 5)))
+    views = spec.layout.bind(rng.normal(size=spec.layout.n_parameters))
+    assert_allclose(predict(x, views, spec), predict(x, views, spec, in_chunks=False), rtol=1e-12)
+
+
+def test_losses_of_extreme_outputs_are_finite():
+    for loss in LOSSES.values():
+        if loss.link_name == "exp":
+            continue  # exp(1000) is infinite for scikit-learn, too
+        raw = np.array([[1000.0, -1000.0, 0.0]])
+        y = np.array([1]) if loss.takes_labels else np.array([[0.0, 1.0, 0.0]])
+        record = np.empty((1, loss.record_width(3)))
+        loss.delta(raw, y, record, loss.scratch(raw.shape, raw.dtype))
+        assert np.isfinite(raw).all(), loss.name
+        assert np.isfinite(loss.value(record, y, None, 3)), loss.name
