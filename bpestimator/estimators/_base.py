@@ -52,6 +52,7 @@ class BaseBackprop(BaseEstimator):
     """
 
     _rules: ClassVar[Mapping[str, Any]] = options.RULES
+    _y_numeric = False
     _memory: dict[str, Any] | None = None
 
     def __sklearn_tags__(self) -> Any:
@@ -119,7 +120,7 @@ class BaseBackprop(BaseEstimator):
             y,
             accept_sparse=["csr", "csc"],
             multi_output=True,
-            y_numeric=self.__sklearn_tags__().estimator_type == "regressor",
+            y_numeric=self._y_numeric,
             dtype=(np.float64, np.float32),
             reset=reset,
         )

@@ -25,6 +25,7 @@ from bpestimator.training import (
     TrainingRules,
     TrainState,
     minimize_lbfgs,
+    rows_of,
     train,
 )
 
@@ -110,10 +111,11 @@ def minimize(est: BaseBackprop, problem: Problem, call: Call) -> None:
     # The line search needs more digits than float32 has.
     if not spec.loss.takes_labels:
         targets = targets.astype(np.float64, copy=False)
-    total = x.shape[0] if weight is None else weight.sum()
+    total = np.array(x.shape[0] if weight is None else weight.sum(), np.float64)
+    rows = rows_of(x.astype(np.float64, copy=False))
     found = minimize_lbfgs(
         spec,
-        Batch(x.astype(np.float64, copy=False), targets, weight, total),
+        Batch(rows, targets, weight, total),
         options.penalty_of(est),
         params.astype(np.float64),
         tol=float(est.tol),

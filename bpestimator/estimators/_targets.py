@@ -22,7 +22,8 @@ def kind_of(y: Any) -> str:
             "one classifier per output, for instance with "
             "sklearn.multioutput.MultiOutputClassifier."
         )
-    check_classification_targets(y)
+    if kind not in ("binary", "multiclass", "multilabel-indicator"):
+        check_classification_targets(y)  # raises, and says what else y might be
     return str(kind)
 
 

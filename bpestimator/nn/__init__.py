@@ -25,7 +25,8 @@ from bpestimator.nn.activations import ACTIVATIONS, Activation
 from bpestimator.nn.initializers import glorot_uniform
 from bpestimator.nn.layout import Layout
 from bpestimator.nn.losses import LOSSES, Loss
-from bpestimator.nn.network import NetworkSpec, backward, forward, predict
+from bpestimator.nn.network import NetworkSpec, SparseRows, backward, forward, predict
+from bpestimator.nn.tape import call, play
 from bpestimator.nn.workspace import Workspace
 
 __all__ = [
@@ -35,9 +36,12 @@ __all__ = [
     "Layout",
     "Loss",
     "NetworkSpec",
+    "SparseRows",
     "Workspace",
     "backward",
+    "call",
     "forward",
     "glorot_uniform",
+    "play",
     "predict",
 ]

@@ -7,7 +7,8 @@ are canonical, so the derivative of a row's penalty by its raw outputs is always
 
 A step needs delta only; the value is for the learning curve. So :meth:`Loss.delta` writes
 down what each row's penalty depends on (its record) and :meth:`Loss.value` turns the
-records of many batches into their mean penalties at once.
+records of many batches into their mean penalties at once. Links and deltas yield their
+calls (see :mod:`bpestimator.nn.tape`).
 """
 
 from __future__ import annotations
@@ -16,17 +17,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf, prod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy import add, copyto, divide, exp, multiply, subtract
+from numpy import add, copyto, divide, exp, maximum, minimum, multiply, subtract
 from scipy.special import expit, xlogy
 
-from bpestimator.nn.layout import Array, Shape, empty_buffer
-
-# Called with positional out, which is faster but unknown to NumPy's type hints.
-reduce_sum: Any = np.add.reduce
-reduce_max: Any = np.maximum.reduce
+from bpestimator.nn.layout import Array, Shape
+from bpestimator.nn.tape import Calls, call, constant, reduce_max, reduce_sum
+from bpestimator.nn.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -59,24 +58,20 @@ class Loss:
         """By how much delta exceeds the derivative of :meth:`value`."""
         return 1.0
 
-    def scratch(self, shape: Shape, dtype: Any) -> Any:
-        """Buffers that :meth:`link` and :meth:`delta` need for raw outputs of this shape."""
-        return None
-
-    def link(self, raw: Array, scratch: Any) -> None:
+    def link(self, raw: Array, ws: Workspace) -> Calls:
         """raw := prediction."""
         raise NotImplementedError
 
-    def delta(self, raw: Array, y: Array, record: Array, scratch: Any) -> None:
+    def delta(self, raw: Array, y: Array, record: Array, ws: Workspace) -> Calls:
         """raw := d(penalty of a row) / d raw = prediction - y, row by row.
 
         ``record``, of shape ``(..., batch, record_width)``, receives what :meth:`value`
         needs. Nothing is averaged: the sum over rows is divided by their total weight when
         the gradient is complete, as scikit-learn does.
         """
-        self.link(raw, scratch)
-        copyto(record, raw)
-        subtract(raw, y, raw)
+        yield from self.link(raw, ws)
+        yield call(copyto, record, raw)
+        yield call(subtract, raw, y, raw)
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         """Mean penalty over the rows of each batch, as scikit-learn reports it.
@@ -107,7 +102,8 @@ def _mean_over_rows(penalties: Array, weight: Array | None) -> Any:
 def _inside_unit_interval(probability: Array) -> Array:
     """Clip to [eps, 1 - eps], eps of the dtype, so that no logarithm is infinite."""
     eps = np.finfo(probability.dtype).eps
-    return probability.clip(eps, 1 - eps)
+    clipped = maximum(probability, eps)
+    return minimum(clipped, 1 - eps, out=clipped)
 
 
 @dataclass(frozen=True)
@@ -125,12 +121,12 @@ class SquaredError(Loss):
     def gradient_scale(self, outputs: int) -> float:
         return float(outputs)
 
-    def link(self, raw: Array, scratch: Any) -> None:
-        pass
+    def link(self, raw: Array, ws: Workspace) -> Calls:
+        yield from ()
 
-    def delta(self, raw: Array, y: Array, record: Array, scratch: Any) -> None:
-        subtract(raw, y, raw)
-        multiply(raw, raw, record)
+    def delta(self, raw: Array, y: Array, record: Array, ws: Workspace) -> Calls:
+        yield call(subtract, raw, y, raw)
+        yield call(multiply, raw, raw, record)
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         return 0.5 * (reduce_sum(_mean_over_rows(record, weight), -1) / outputs)
@@ -147,8 +143,8 @@ class Poisson(Loss):
     link_name = "exp"
     domain = (0.0, inf)
 
-    def link(self, raw: Array, scratch: Any) -> None:
-        exp(raw, raw)
+    def link(self, raw: Array, ws: Workspace) -> Calls:
+        yield call(exp, raw, raw)
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         penalties = xlogy(y, y / record) - y + record
@@ -167,23 +163,13 @@ class BinaryLogLoss(Loss):
     link_name = "logistic"
     domain = (0.0, 1.0)
 
-    def link(self, raw: Array, scratch: Any) -> None:
-        expit(raw, raw)
+    def link(self, raw: Array, ws: Workspace) -> Calls:
+        yield call(expit, raw, raw)
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         p = _inside_unit_interval(record)
         log_likelihood = xlogy(y, p) + xlogy(1 - y, 1 - p)
         return -reduce_sum(_mean_over_rows(log_likelihood, weight), -1)
-
-
-class _SoftmaxScratch(NamedTuple):
-    columns: Array  # (..., outputs, batch)
-    row_max: Array  # (..., batch)
-    row_max_column: Array  # (..., batch, 1), a view of row_max
-    row_sum: Array  # (..., batch, 1)
-    offsets: Array  # (..., batch): where each row starts in the flattened raw outputs
-    place: Array  # (..., batch): where each row's true class lies there
-    excess: Array  # (..., batch): p - 1 of the true class
 
 
 @dataclass(frozen=True)
@@ -202,40 +188,32 @@ class LogLoss(Loss):
     def record_width(self, outputs: int) -> int:
         return 1
 
-    def scratch(self, shape: Shape, dtype: Any) -> _SoftmaxScratch:
-        *lead, batch, outputs = shape
-        rows = (*lead, batch)
-        row_max = empty_buffer(rows, dtype)
-        offsets = np.arange(0, prod(shape), outputs).reshape(rows)
-        return _SoftmaxScratch(
-            columns=empty_buffer((*lead, outputs, batch), dtype),
-            row_max=row_max,
-            row_max_column=row_max[..., None],
-            row_sum=empty_buffer((*rows, 1), dtype),
-            offsets=offsets,
-            place=np.empty_like(offsets),
-            excess=empty_buffer(rows, dtype),
-        )
-
-    def link(self, raw: Array, scratch: _SoftmaxScratch) -> None:
-        columns, row_max, row_max_column, row_sum, _, _, _ = scratch
+    def link(self, raw: Array, ws: Workspace) -> Calls:
         # A maximum does not depend on the order, and along the long axis it is far
         # cheaper; the sum does, so it stays along the rows.
-        copyto(columns, raw.swapaxes(-1, -2))
-        reduce_max(columns, -2, None, row_max)
-        subtract(raw, row_max_column, raw)
-        exp(raw, raw)
-        reduce_sum(raw, -1, None, row_sum, True)
-        divide(raw, row_sum, raw)
+        columns = ws.empty(raw.swapaxes(-1, -2).shape, raw.dtype)
+        row_max = ws.empty(raw.shape[:-1], raw.dtype)
+        row_sum = ws.empty((*raw.shape[:-1], 1), raw.dtype)
+        yield call(copyto, columns, raw.swapaxes(-1, -2))
+        yield call(reduce_max, columns, -2, None, row_max)
+        yield call(subtract, raw, row_max[..., None], raw)
+        yield call(exp, raw, raw)
+        yield call(reduce_sum, raw, -1, None, row_sum, True)
+        yield call(divide, raw, row_sum, raw)
 
-    def delta(self, raw: Array, y: Array, record: Array, scratch: _SoftmaxScratch) -> None:
-        self.link(raw, scratch)
-        _, _, _, _, offsets, place, excess = scratch
+    def delta(self, raw: Array, y: Array, record: Array, ws: Workspace) -> Calls:
+        outputs = raw.shape[-1]
         p_true = record[..., 0]
-        add(offsets, y, place)
-        raw.take(place, None, p_true, "clip")
-        subtract(p_true, 1.0, excess)
-        raw.put(place, excess, "clip")
+        row_starts = np.arange(0, raw.size, outputs).reshape(p_true.shape)
+        place = ws.empty(
+            row_starts.shape, row_starts.dtype
+        )  # of each row's true class in the flattened raw
+        excess = ws.empty(p_true.shape, raw.dtype)
+        yield from self.link(raw, ws)
+        yield call(add, row_starts, y, place)
+        yield call(raw.take, place, None, p_true, "clip")
+        yield call(subtract, p_true, constant(1, raw.dtype), excess)
+        yield call(raw.put, place, excess, "clip")
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         log_p = xlogy(1.0, _inside_unit_interval(record[..., 0]))

@@ -1,4 +1,4 @@
-"""Workspace: every buffer that steps on batches of one size need, made once.
+"""Workspace: every buffer that batches of one size need, made once.
 
 A workspace is scratch. It belongs to the call that made it, never to a fitted estimator,
 and no view of it may leave that call.
@@ -6,14 +6,12 @@ and no view of it may leave that call.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from bpestimator.nn.layout import Array, Shape, empty_buffer
-
-if TYPE_CHECKING:
-    from bpestimator.nn.network import NetworkSpec
 
 
 class Workspace:
@@ -25,30 +23,43 @@ class Workspace:
         a_1 ... a_L, each layer's outputs; the last are the raw outputs.
     deltas : list of ndarray
         d loss / d z_k, of the same shapes. The last *is* the raw outputs' buffer: a loss
-        turns raw outputs into their delta in place. Meaningless if ``forward_only``.
-    scratch : list
-        What each layer's activation asks for.
-    loss_scratch : object
-        What the loss asks for.
+        turns raw outputs into their delta in place. Empty if ``forward_only``.
+
+    Further buffers are made on request, and again the same ones, in the same order, after
+    :meth:`rewind`: all batches of one size share them.
     """
 
     def __init__(
         self,
-        spec: NetworkSpec,
+        sizes: Sequence[int],
         rows: int,
         lead: Shape = (),
         dtype: Any = np.float64,
         *,
         forward_only: bool = False,
     ) -> None:
-        shapes = [(*lead, rows, width) for width in spec.layout.sizes[1:]]
+        shapes = [(*lead, rows, width) for width in sizes[1:]]
         self.outputs: list[Array] = [empty_buffer(shape, dtype) for shape in shapes]
-        self.deltas = self.outputs
+        self.deltas: list[Array] = []
         if not forward_only:
-            hidden = [empty_buffer(shape, dtype) for shape in shapes[:-1]]
-            self.deltas = [*hidden, self.outputs[-1]]
-        self.scratch = [
-            activation.scratch(shape, dtype)
-            for activation, shape in zip(spec.layer_activations, shapes, strict=True)
-        ]
-        self.loss_scratch = spec.loss.scratch(shapes[-1], dtype)
+            self.deltas = [empty_buffer(shape, dtype) for shape in shapes[:-1]]
+            self.deltas.append(self.outputs[-1])
+        self._extra: list[Array] = []
+        self._taken = 0
+
+    def rewind(self) -> None:
+        """Let the requests that follow have the buffers of the earlier ones."""
+        self._taken = 0
+
+    def empty(self, shape: Shape, dtype: Any) -> Array:
+        """A buffer with arbitrary contents."""
+        if self._taken == len(self._extra):
+            self._extra.append(empty_buffer(shape, dtype))
+        self._taken += 1
+        return self._extra[self._taken - 1]
+
+    def zeros(self, shape: Shape, dtype: Any) -> Array:
+        """A buffer full of zeros, to be read only."""
+        array = self.empty(shape, dtype)
+        array.fill(0)
+        return array

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.network import SparseRows
+from bpestimator.nn.tape import reduce_sum
 from bpestimator.training.objective import Batch
 
 # A block is gathered at once: large enough to spread the cost of a gather over several
 # batches, small enough to stay in the second-level cache until its rows are used.
 BLOCK_BYTES = 2**20
-BLOCK_BATCHES = 1024
-
-
-class Block(NamedTuple):
-    """Consecutive batches of an epoch.
-
-    rows : rows of all its batches together
-    batches : the batches; the next block overwrites their arrays
-    """
-
-    rows: int
-    batches: list[Batch]
+BLOCK_BATCHES = 256
 
 
 class Batches:
@@ -46,12 +37,11 @@ class Batches:
     ----------
     n_rows : int
         Rows of an epoch.
-    sparse : bool
-        Whether batches come as sparse matrices.
-    layouts : dict of list of int
-        For each number of rows that a block may have, the sizes of its batches.
+    blocks : dict of list of Batch
+        For each number of rows that a block of batches may have, its batches: views of
+        buffers that every block fills anew.
     y, weight : ndarray of shape (rows of the largest block, ...)
-        Where the targets and weights of each block are put; weight may be None.
+        The buffers of the targets and of the weights; weight may be None.
     """
 
     def __init__(
@@ -67,68 +57,66 @@ class Batches:
         self._shuffle = shuffle
         self._rows = rows
         self.n_rows = x.shape[0] if rows is None else rows.size
-        self.sparse = not isinstance(x, np.ndarray)
+        self._sparse = not isinstance(x, np.ndarray)
         self._block_size = self._whole_batches(x, batch_size)
         self._all_y, self._all_weight = y, weight
         self.y = np.empty((self._block_size, *y.shape[1:]), y.dtype)
         self.weight = None if weight is None else np.empty(self._block_size, weight.dtype)
         self._source = self._source_of(x, in_order=rows is None and not shuffle)
-        self.layouts = {
-            size: [min(batch_size, size - start) for start in range(0, size, batch_size)]
+        self.blocks = {
+            size: [
+                self._view(start, min(batch_size, size - start), x.dtype)
+                for start in range(0, size, batch_size)
+            ]
             for size in {self._block_size, self.n_rows % self._block_size} - {0}
         }
-        self._batches = {size: self._views(sizes) for size, sizes in self.layouts.items()}
 
     def _whole_batches(self, x: Any, batch_size: int) -> int:
         """Rows of a block: as many whole batches as fit, at least one, at most all."""
-        if self.sparse:
+        if self._sparse:
             return batch_size
         fitting = int(BLOCK_BYTES // (x.shape[1] * x.itemsize * batch_size))
         return min(max(1, min(fitting, BLOCK_BATCHES)) * batch_size, self.n_rows)
 
     def _source_of(self, x: Any, *, in_order: bool) -> Any:
-        if self.sparse:
+        if self._sparse:
             return _CSCRows(x) if x.format == "csc" else _CSRRows(x)
         return _DenseRows(x, self._block_size, in_order=in_order)
 
-    def _views(self, sizes: list[int]) -> list[Batch]:
-        """The batches of a block as views of the buffers; sparse rows are put in later."""
-        batches = []
-        start = 0
-        for size in sizes:
-            rows = slice(start, start + size)
-            x = None if self.sparse else self._source.buffer[rows]
-            weight = None if self.weight is None else self.weight[rows]
-            batches.append(Batch(x, self.y[rows], weight, size))
-            start += size
-        return batches
+    def _view(self, start: int, size: int, dtype: Any) -> Batch:
+        """One batch, as views of the buffers."""
+        rows = slice(start, start + size)
+        x = self._source.batch if self._sparse else self._source.buffer[rows]
+        weight = None if self.weight is None else self.weight[rows]
+        return Batch(x, self.y[rows], weight, np.array(size, dtype))
 
     def first_order(self) -> Array:
         """The rows as given, before any shuffle."""
         return np.arange(self.n_rows) if self._rows is None else self._rows.copy()
 
-    def epoch(self, order: Array, rng: np.random.RandomState) -> Iterator[Block]:
-        """Shuffle ``order`` in place, if rows are shuffled, and go through it."""
+    def epoch(self, order: Array, rng: np.random.RandomState) -> Iterator[int]:
+        """Shuffle ``order`` in place, if rows are shuffled, and fill block after block.
+
+        Yields
+        ------
+        rows : int
+            Key of the block in ``blocks`` that has just been filled.
+        """
         if self._shuffle:
             rng.shuffle(order)
         for start in range(0, self.n_rows, self._block_size):
-            yield self._gather(order[start : start + self._block_size])
+            rows = order[start : start + self._block_size]
+            self._fill(rows)
+            yield rows.size
 
-    def _gather(self, rows: Array) -> Block:
+    def _fill(self, rows: Array) -> None:
         # "clip" skips the check of the bounds: the rows are a permutation we made.
+        self._source.take(rows)
         self._all_y.take(rows, 0, self.y[: rows.size], "clip")
-        batches = self._batches[rows.size]
-        x = self._source.take(rows)
-        if self.sparse:
-            batches = [batches[0]._replace(x=x)]
         if self.weight is not None and self._all_weight is not None:
             self._all_weight.take(rows, 0, self.weight[: rows.size], "clip")
-            weights = [batch.weight for batch in batches if batch.weight is not None]
-            batches = [
-                batch._replace(total=weight.sum())
-                for batch, weight in zip(batches, weights, strict=True)
-            ]
-        return Block(rows.size, batches)
+            for batch in self.blocks[rows.size]:
+                reduce_sum(batch.weight, out=batch.total)
 
 
 class _DenseRows:
@@ -157,9 +145,10 @@ class _CSRRows:
 
     def __init__(self, x: Any) -> None:
         self._x = x
+        self.batch = SparseRows()
 
-    def take(self, rows: Array) -> Any:
-        return self._x[rows]
+    def take(self, rows: Array) -> None:
+        self.batch.matrix = self._x[rows]
 
 
 class _CSCRows:
@@ -172,9 +161,10 @@ class _CSCRows:
 
     def __init__(self, x: Any) -> None:
         self._x = x.tocsr()
+        self.batch = SparseRows()
 
-    def take(self, rows: Array) -> Any:
+    def take(self, rows: Array) -> None:
         ascending = np.argsort(rows)
         batch = self._x[rows[ascending]].tocsc()
         indices = ascending[batch.indices].astype(batch.indices.dtype)
-        return sp.csc_matrix((batch.data, indices, batch.indptr), shape=batch.shape)
+        self.batch.matrix = sp.csc_matrix((batch.data, indices, batch.indptr), shape=batch.shape)

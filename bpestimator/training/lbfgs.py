@@ -13,6 +13,7 @@ import scipy.optimize
 
 from bpestimator.nn.layout import Array
 from bpestimator.nn.network import NetworkSpec
+from bpestimator.nn.tape import play
 from bpestimator.training.objective import Batch, Objective
 from bpestimator.training.penalties import L2
 from bpestimator.training.stopping import Report
@@ -56,16 +57,26 @@ class FullBatch:
     def __init__(self, spec: NetworkSpec, batch: Batch, penalty: L2, params: Array) -> None:
         self._batch = batch
         self._objective = Objective(spec, np.empty_like(params), penalty)
-        lead, rows = params.shape[:-1], batch.x.shape[-2]
-        self._bound = self._objective.bind(rows, sparse=not isinstance(batch.x, np.ndarray))
+        lead = params.shape[:-1]
+        rows = batch.y.shape[-1] if spec.loss.takes_labels else batch.y.shape[-2]
         width = spec.loss.record_width(spec.sizes[-1])
         self._record = np.empty((*lead, rows, width), params.dtype)
+        self._norms = np.empty((*lead, len(spec.sizes) - 1), params.dtype)
+        self._gradient = list(self._objective.gradient(batch, self._record, self._norms))
 
     def __call__(self, params: Array) -> tuple[Any, Array]:
         """Loss of shape lead and a new array with its gradient, of shape lead + (P,)."""
         np.copyto(self._objective.flat, params)
-        grad = self._objective.gradient(self._batch, self._bound, self._record)
-        return self._objective.value(self._batch, self._record), grad.copy()
+        play(self._gradient)
+        _, y, weight, total = self._batch
+        one_batch = self._objective.value(
+            self._record[..., None, :, :],
+            y[..., None, :] if self._objective.spec.loss.takes_labels else y[..., None, :, :],
+            None if weight is None else weight[..., None, :],
+            self._norms[..., None],
+            total,
+        )
+        return one_batch[..., 0], self._objective.grad.copy()
 
 
 def minimize_lbfgs(

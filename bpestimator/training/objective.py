@@ -1,41 +1,36 @@
-"""The objective: penalised loss and gradient of one batch, the heart of every solver."""
+"""The objective: penalised loss and gradient of a batch, the heart of every solver."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import divide, multiply
 
 from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.network import NetworkSpec, Wiring, backward, forward, wire
+from bpestimator.nn.network import NetworkSpec, SparseRows, backward, forward
+from bpestimator.nn.tape import Calls, call
 from bpestimator.nn.workspace import Workspace
-from bpestimator.training.penalties import L2, squared_norm
+from bpestimator.training.penalties import L2, squared_norms
 
 
 class Batch(NamedTuple):
     """Some rows.
 
-    x : ndarray of shape (..., batch, features), or a sparse matrix
+    x : ndarray of shape (..., batch, features), or SparseRows
     y : ndarray of shape (..., batch, outputs), or (..., batch) for labels
     weight : ndarray of shape (..., batch) or None
-    total : total weight of the rows, their number where weight is None
+    total : ndarray of shape (), total weight of the rows, their number where weight is None
     """
 
-    x: Any
+    x: Array | SparseRows
     y: Array
     weight: Array | None
-    total: Any
-
-
-class Bound(NamedTuple):
-    """What :meth:`Objective.bind` makes for one batch size."""
-
-    wiring: Wiring
-    loss_scratch: Any
+    total: Array
 
 
 class Objective:
-    """The gradient at ``flat``, on buffers bound once.
+    """Penalised loss of batches at ``flat``, and its gradient.
 
     Parameters
     ----------
@@ -50,8 +45,6 @@ class Objective:
         What :meth:`gradient` wrote last.
     scratch : ndarray of shape lead + (P,)
         Free for use between calls.
-    layer_weights : list of ndarray of shape lead + (fan_in * fan_out,)
-        The weights of each layer, as views.
     """
 
     def __init__(self, spec: NetworkSpec, flat: Array, penalty: L2) -> None:
@@ -59,44 +52,62 @@ class Objective:
         self.flat = flat
         self.penalty = penalty
         self.grad = empty_buffer(flat.shape, flat.dtype)
-        self._params = spec.layout.bind(flat)
-        self._grads = spec.layout.bind(self.grad)
-        n_weights = spec.layout.n_weights
-        self._weights = flat[..., :n_weights]
-        self._weight_grads = self.grad[..., :n_weights]
         self.scratch = empty_buffer(flat.shape, flat.dtype)
-        self._weight_scratch = self.scratch[..., :n_weights]
-        lead = flat.shape[:-1]
-        self.layer_weights = [weights.reshape((*lead, -1)) for weights in self._params.weights]
+        self._workspaces: dict[int, Workspace] = {}
 
-    def bind(self, rows: int, *, sparse: bool) -> Bound:
-        """Buffers for batches of that many rows, wired to parameters and gradient."""
-        lead = self.flat.shape[:-1]
-        ws = Workspace(self.spec, rows, lead, self.flat.dtype)
-        wiring = wire(self.spec, self._params, self._grads, ws, sparse=sparse)
-        return Bound(wiring, ws.loss_scratch)
+    def gradient(self, batch: Batch, record: Array, norms: Array) -> Calls:
+        """Write the batch's gradient to ``grad``, and what its loss depends on elsewhere.
 
-    def gradient(self, batch: Batch, bound: Bound, record: Array) -> Array:
-        """Write the batch's gradient to ``grad`` and what its loss depends on to ``record``.
-
-        Returns
-        -------
-        grad : ndarray of shape lead + (P,)
+        Parameters
+        ----------
+        batch : Batch
+        record : ndarray of shape lead + (batch, record_width)
+            For the loss.
+        norms : ndarray of shape lead + (layers,)
+            For the penalty: the squared norm of each layer's weights.
         """
-        x, y, weight, total = batch
-        wiring, loss_scratch = bound
-        raw = forward(x, wiring)
-        self.spec.loss.delta(raw, y, record, loss_scratch)
-        if weight is not None:
-            np.multiply(raw, weight[..., None], raw)
-        backward(x, wiring)
-        self.penalty.add_gradient(self._weights, self._weight_grads, self._weight_scratch)
-        np.divide(self.grad, total, self.grad)
-        return self.grad
+        spec, lead, n_weights = self.spec, self.flat.shape[:-1], self.spec.layout.n_weights
+        rows = batch.y.shape[-1] if spec.loss.takes_labels else batch.y.shape[-2]
+        ws = self._workspace(rows)
+        params, grads = spec.layout.bind(self.flat), spec.layout.bind(self.grad)
+        raw = ws.outputs[-1]
 
-    def value(self, batch: Batch, record: Array) -> Any:
-        """Penalised loss of a batch whose record is at hand, of shape lead."""
-        outputs = self.spec.sizes[-1]
-        loss = self.spec.loss.value(record, batch.y, batch.weight, outputs)
-        norm = np.asarray(squared_norm(self.layer_weights))[..., None]
-        return loss + self.penalty.value(norm, batch.total)[..., 0]
+        layers = [weights.reshape((*lead, -1)) for weights in params.weights]
+        yield from squared_norms(layers, norms)
+        yield from forward(batch.x, params, spec, ws)
+        yield from spec.loss.delta(raw, batch.y, record, ws)
+        if batch.weight is not None:
+            yield call(multiply, raw, batch.weight[..., None], raw)
+        yield from backward(batch.x, params, grads, spec, ws)
+        yield from self.penalty.add_gradient(
+            self.flat[..., :n_weights], self.grad[..., :n_weights], self.scratch[..., :n_weights]
+        )
+        yield call(divide, self.grad, batch.total, self.grad)
+
+    def value(
+        self, record: Array, y: Array, weight: Array | None, norms: Array, totals: Any
+    ) -> Any:
+        """Penalised loss of batches of one size, of shape lead + (batches,).
+
+        Parameters
+        ----------
+        record : ndarray of shape lead + (batches, batch, record_width)
+        y, weight : ndarray of shape (batches, batch, ...)
+        norms : ndarray of shape lead + (layers, batches)
+        totals : float, or ndarray of shape (batches,)
+        """
+        loss = self.spec.loss.value(record, y, weight, self.spec.sizes[-1])
+        return loss + self.penalty.value(norms, totals)
+
+    def _workspace(self, rows: int) -> Workspace:
+        """The buffers that all batches of that many rows share."""
+        if rows not in self._workspaces:
+            lead, dtype = self.flat.shape[:-1], self.flat.dtype
+            self._workspaces[rows] = Workspace(self.spec.sizes, rows, lead, dtype)
+        self._workspaces[rows].rewind()
+        return self._workspaces[rows]
+
+
+def rows_of(x: Any) -> Array | SparseRows:
+    """Rows as the network takes them."""
+    return x if isinstance(x, np.ndarray) else SparseRows(x)

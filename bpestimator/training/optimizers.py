@@ -1,15 +1,16 @@
 """Optimizers: how a gradient becomes a change of the parameters.
 
-Each is one declared object: ``init`` makes what it remembers, a dict of arrays and numbers
-that can be pickled, printed and resumed, and ``bind`` makes the step. Steps work elementwise
-on flat arrays of shape ``lead + (P,)``, so that one model and many are the same code.
+Each is one declared object with two verbs. ``init`` makes what it remembers, a dict of arrays
+and numbers that can be pickled, printed and resumed; ``step`` yields the calls that move the
+parameters, elementwise on flat arrays of shape ``lead + (P,)``, so that one model and many
+are the same code.
 
 Hyperparameters are floats, or arrays of shape ``lead + (1,)`` with one value per model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, ClassVar
@@ -19,9 +20,9 @@ from numpy import add, divide, multiply, subtract
 from numpy import sqrt as root
 
 from bpestimator.nn.layout import Array, zeros_buffer
+from bpestimator.nn.tape import Calls, call, constant
 
 OptimizerState = dict[str, Any]
-Step = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
@@ -34,25 +35,19 @@ class Optimizer:
         """What is remembered before the first step."""
         raise NotImplementedError
 
-    def bind(self, params: Array, grads: Array, state: OptimizerState, scratch: Array) -> Step:
-        """A step that changes ``params`` and ``state`` in place and uses up the rest.
+    def step(
+        self, params: Array, grads: Array, state: OptimizerState, rate: Array, scratch: Array
+    ) -> Calls:
+        """Change ``params`` and ``state`` in place; ``grads`` and ``scratch`` are used up.
 
         Parameters
         ----------
         params, grads, scratch : ndarray of shape lead + (P,)
         state : dict
-
-        Returns
-        -------
-        callable
-            Takes the learning rate, a float or an ndarray of shape lead + (1,).
+        rate : ndarray of shape lead + (1,)
+            The learning rate, read anew at every step.
         """
         raise NotImplementedError
-
-
-def _constant(value: Any, params: Array) -> Array:
-    """A hyperparameter as an array, so that it neither widens float32 nor costs a conversion."""
-    return np.asarray(value, params.dtype)
 
 
 @dataclass(frozen=True)
@@ -81,22 +76,21 @@ class SGD(Optimizer):
     def init(self, params: Array) -> OptimizerState:
         return {"velocity": zeros_buffer(params.shape, params.dtype)}
 
-    def bind(self, params: Array, grads: Array, state: OptimizerState, scratch: Array) -> Step:
+    def step(
+        self, params: Array, grads: Array, state: OptimizerState, rate: Array, scratch: Array
+    ) -> Calls:
         velocity = state["velocity"]
-        momentum = _constant(self.momentum, params)
+        momentum = constant(self.momentum, params.dtype)
 
-        def step(rate: Any) -> None:
-            multiply(grads, _constant(rate, params), grads)
-            multiply(velocity, momentum, velocity)
-            subtract(velocity, grads, velocity)
-            if self.nesterov:
-                multiply(velocity, momentum, scratch)
-                subtract(scratch, grads, scratch)
-                add(params, scratch, params)
-            else:
-                add(params, velocity, params)
-
-        return step
+        yield call(multiply, grads, rate, grads)
+        yield call(multiply, velocity, momentum, velocity)
+        yield call(subtract, velocity, grads, velocity)
+        if self.nesterov:
+            yield call(multiply, velocity, momentum, scratch)
+            yield call(subtract, scratch, grads, scratch)
+            yield call(add, params, scratch, params)
+        else:
+            yield call(add, params, velocity, params)
 
 
 @dataclass(frozen=True)
@@ -129,41 +123,44 @@ class Adam(Optimizer):
         m, v = (zeros_buffer(params.shape, params.dtype) for _ in range(2))
         return {"m": m, "v": v, "t": 0}
 
-    def bind(self, params: Array, grads: Array, state: OptimizerState, scratch: Array) -> Step:
-        m, v = state["m"], state["v"]
-        beta_1, rest_1 = _constant(self.beta_1, params), _constant(1 - self.beta_1, params)
-        beta_2, rest_2 = _constant(self.beta_2, params), _constant(1 - self.beta_2, params)
-        epsilon = _constant(self.epsilon, params)
+    def step(
+        self, params: Array, grads: Array, state: OptimizerState, rate: Array, scratch: Array
+    ) -> Calls:
+        m, v, dtype = state["m"], state["v"], params.dtype
+        beta_1, rest_1 = constant(self.beta_1, dtype), constant(1 - self.beta_1, dtype)
+        beta_2, rest_2 = constant(self.beta_2, dtype), constant(1 - self.beta_2, dtype)
+        epsilon = constant(self.epsilon, dtype)
+        corrected = np.empty(rate.shape, dtype)
 
-        def step(rate: Any) -> None:
-            state["t"] = t = state["t"] + 1
-            corrected = _bias_corrected(rate, self.beta_1, self.beta_2, t, params.dtype)
+        yield call(self._correct, rate, state, corrected)
 
-            multiply(m, beta_1, m)
-            multiply(grads, rest_1, scratch)
-            add(m, scratch, m)
+        yield call(multiply, m, beta_1, m)
+        yield call(multiply, grads, rest_1, scratch)
+        yield call(add, m, scratch, m)
 
-            multiply(v, beta_2, v)
-            multiply(grads, grads, grads)
-            multiply(grads, rest_2, grads)
-            add(v, grads, v)
+        yield call(multiply, v, beta_2, v)
+        yield call(multiply, grads, grads, grads)
+        yield call(multiply, grads, rest_2, grads)
+        yield call(add, v, grads, v)
 
-            root(v, scratch)
-            add(scratch, epsilon, scratch)
-            multiply(m, corrected, grads)
-            divide(grads, scratch, grads)
-            subtract(params, grads, params)
+        yield call(root, v, scratch)
+        yield call(add, scratch, epsilon, scratch)
+        yield call(multiply, m, corrected, grads)
+        yield call(divide, grads, scratch, grads)
+        yield call(subtract, params, grads, params)
 
-        return step
+    def _correct(self, rate: Array, state: OptimizerState, corrected: Array) -> None:
+        """Count the step; corrected := the rate that undoes that m and v begin at zero."""
+        state["t"] = t = state["t"] + 1
+        if rate.size == 1:
+            corrected[0] = _bias_corrected(rate.item(), self.beta_1, self.beta_2, t)
+        else:
+            corrected[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
 
 
-def _bias_corrected(rate: Any, beta_1: Any, beta_2: Any, t: int, dtype: Any) -> Any:
-    """rate sqrt(1 - beta_2^t) / (1 - beta_1^t): undoes that m and v begin at zero."""
-    if isinstance(rate, float):
-        return rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)
-    # Entry by entry with C's pow: NumPy's vectorised one may differ in the last bit.
-    one_by_one = np.vectorize(_bias_corrected, otypes=[float], excluded=[3, 4])
-    return one_by_one(rate, beta_1, beta_2, t, dtype).astype(dtype)
+def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:
+    # One by one with C's pow: NumPy's vectorised one may differ in the last bit.
+    return rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)
 
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {kind.name: kind for kind in (SGD, Adam)}

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy import add, multiply
 
 from bpestimator.nn.layout import Array
+from bpestimator.nn.tape import Calls, call, constant, reduce_sum
 
 
 @dataclass(frozen=True)
@@ -25,22 +27,31 @@ class L2:
 
     alpha: Any
 
-    def add_gradient(self, weights: Array, grads: Array, scratch: Array) -> None:
+    def add_gradient(self, weights: Array, grads: Array, scratch: Array) -> Calls:
         """grads += alpha * weights, before the division; arrays of shape lead + (n_weights,)."""
-        np.multiply(weights, self.alpha, scratch)
-        np.add(grads, scratch, grads)
+        yield call(multiply, weights, constant(self.alpha, weights.dtype), scratch)
+        yield call(add, grads, scratch, grads)
 
-    def value(self, squared_norm: Any, totals: Any) -> Any:
-        """alpha / 2 * squared_norm / totals, of shape lead + (batches,)."""
-        return (0.5 * self.alpha) * squared_norm / totals
+    def value(self, squared_norms: Array, totals: Any) -> Any:
+        """alpha / 2 * sum of the squared norms / totals, of shape lead + (batches,).
+
+        Parameters
+        ----------
+        squared_norms : ndarray of shape lead + (layers, batches)
+        totals : float, or ndarray of shape (batches,)
+        """
+        return (0.5 * self.alpha) * reduce_sum(squared_norms, -2) / totals
 
 
-def squared_norm(layers: list[Array]) -> Any:
-    """Sum of squares over layers of shape lead + (size,), one layer after the other.
+def squared_norms(layers: list[Array], out: Array) -> Calls:
+    """out[..., k] := sum of squares of layer k, for layers of shape lead + (size,).
 
-    That order, and a BLAS dot for each, give scikit-learn's very number; L-BFGS steers by it.
+    A BLAS dot for each, added up in the layers' order, gives scikit-learn's very number;
+    L-BFGS steers by it.
     """
-    if layers[0].ndim == 1:
-        return sum([layer.dot(layer) for layer in layers])
-    products = [np.matmul(layer[..., None, :], layer[..., :, None]) for layer in layers]
-    return sum(products)[..., 0, 0]
+    for k, layer in enumerate(layers):
+        if layer.ndim == 1:
+            yield call(layer.dot, layer, out[k, ...])
+        else:
+            row, column = layer[..., None, :], layer[..., :, None]
+            yield call(np.matmul, row, column, out[..., k, None, None])

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.network import NetworkSpec
+from bpestimator.nn.tape import Call
 from bpestimator.training.batches import Batches
-from bpestimator.training.objective import Bound, Objective
+from bpestimator.training.objective import Batch, Objective
 from bpestimator.training.optimizers import Optimizer
-from bpestimator.training.penalties import L2, squared_norm
+from bpestimator.training.penalties import L2
 from bpestimator.training.schedules import Clock, Schedule
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import Report, Stopping, StopReason, Verdict
@@ -52,24 +54,20 @@ class _Group(NamedTuple):
     size : rows of each
     record : ndarray of shape lead + (batches, size, record_width)
     y, weight : ndarray of shape (batches, size, ...)
-    squared_norms : ndarray of shape lead + (batches,)
+    norms : ndarray of shape lead + (layers, batches)
     """
 
     size: int
     record: Array
     y: Array
     weight: Array | None
-    squared_norms: Array
+    norms: Array
 
 
 class _Plan(NamedTuple):
-    """What stepping through a block needs, bound once.
+    """A block of batches: the step for each, and their groups by size."""
 
-    steps : for each batch its buffers, its part of the record, its place for the squared norm
-    groups : the batches again, by size
-    """
-
-    steps: list[tuple[Bound, Array, Array]]
+    steps: list[list[Call]]
     groups: list[_Group]
 
 
@@ -79,57 +77,72 @@ class Descent:
     def __init__(
         self, spec: NetworkSpec, batches: Batches, rules: TrainingRules, state: TrainState
     ) -> None:
-        self._spec, self._batches, self._rules = spec, batches, rules
+        self._batches, self._state, self._optimizer = batches, state, rules.optimizer
         self._objective = Objective(spec, state.params, rules.penalty)
-        self._step = rules.optimizer.bind(
-            state.params, self._objective.grad, state.optimizer, self._objective.scratch
-        )
-        sizes = {size for layout in batches.layouts.values() for size in layout}
-        bound = {size: self._objective.bind(size, sparse=batches.sparse) for size in sizes}
         lead, dtype = state.params.shape[:-1], state.params.dtype
+        self._rate = np.empty((*lead, 1), dtype)
         width = spec.loss.record_width(spec.sizes[-1])
-        record = empty_buffer((*lead, batches.y.shape[0], width), dtype)
+        self._record = empty_buffer((*lead, batches.y.shape[0], width), dtype)
+        n_layers = len(spec.sizes) - 1
         self._plans = {
-            rows: self._plan(layout, record, bound) for rows, layout in batches.layouts.items()
+            rows: self._plan(block, np.empty((*lead, n_layers, len(block)), dtype))
+            for rows, block in batches.blocks.items()
         }
 
-    def _plan(self, sizes: list[int], record: Array, bound: dict[int, Bound]) -> _Plan:
-        lead, width = record.shape[:-2], record.shape[-1]
-        squared_norms = np.empty((*lead, len(sizes)))
-        starts = range(0, sum(sizes), sizes[0])
+    def _plan(self, block: list[Batch], norms: Array) -> _Plan:
+        sizes = [batch.y.shape[0] for batch in block]
+        starts = list(accumulate(sizes, initial=0))
         steps = [
-            (bound[size], record[..., start : start + size, :], squared_norms[..., k : k + 1])
-            for k, (start, size) in enumerate(zip(starts, sizes, strict=True))
+            self._step(batch, slice(start, start + size), norms[..., k])
+            for k, (batch, start, size) in enumerate(zip(block, starts, sizes, strict=False))
         ]
         groups = []
-        y, weight = self._batches.y, self._batches.weight
         for size in dict.fromkeys(sizes):  # one size, and perhaps a shorter last batch
             first, count = sizes.index(size), sizes.count(size)
-            rows = slice(starts[first], starts[first] + count * size)
-            groups.append(
-                _Group(
-                    size,
-                    record[..., rows, :].reshape(*lead, count, size, width),
-                    y[rows].reshape(count, size, *y.shape[1:]),
-                    None if weight is None else weight[rows].reshape(count, size),
-                    squared_norms[..., first : first + count],
-                )
-            )
+            rows = slice(starts[first], starts[first + count])
+            groups.append(self._group(size, rows, norms[..., first : first + count]))
         return _Plan(steps, groups)
 
-    def epoch(self, rate: Any, order: Array, rng: np.random.RandomState) -> Any:
-        """Step through every batch; mean penalised loss of the epoch, of shape lead."""
-        gradient, step = self._objective.gradient, self._step
-        layer_weights = self._objective.layer_weights
+    def _step(self, batch: Batch, rows: slice, norms: Array) -> list[Call]:
+        """All calls of one step, from the rows to the changed parameters."""
+        objective, state = self._objective, self._state
+        gradient = objective.gradient(batch, self._record[..., rows, :], norms)
+        descent = self._optimizer.step(
+            state.params, objective.grad, state.optimizer, self._rate, objective.scratch
+        )
+        return [*gradient, *descent]
+
+    def _group(self, size: int, rows: slice, norms: Array) -> _Group:
+        y, weight = self._batches.y[rows], self._batches.weight
+        count = norms.shape[-1]
+        *lead, _, width = self._record.shape
+        return _Group(
+            size,
+            self._record[..., rows, :].reshape(*lead, count, size, width),
+            y.reshape(count, size, *y.shape[1:]),
+            None if weight is None else weight[rows].reshape(count, size),
+            norms,
+        )
+
+    def epoch(self, rate: Array) -> Any:
+        """Step through every batch; mean penalised loss of the epoch, of shape lead.
+
+        Parameters
+        ----------
+        rate : ndarray of shape lead + (1,)
+            The learning rate.
+        """
+        state, weighted = self._state, self._batches.weight is not None
+        self._rate[...] = rate
         losses = []
-        for block in self._batches.epoch(order, rng):
-            steps, groups = self._plans[block.rows]
-            for batch, (bound, record, norm) in zip(block.batches, steps, strict=True):
-                if batch.total == 0:  # rows that do not count teach nothing
+        for rows in self._batches.epoch(state.order, state.rng):
+            steps, groups = self._plans[rows]
+            for number, step in enumerate(steps):
+                # Rows that do not count teach nothing.
+                if weighted and self._batches.blocks[rows][number].total == 0:
                     continue
-                norm[..., 0] = squared_norm(layer_weights)
-                gradient(batch, bound, record)
-                step(rate)
+                for call in step:
+                    call()
             losses += [self._losses(group) for group in groups]
         in_order = losses[0] if len(losses) == 1 else np.concatenate(losses, axis=-1)
         # Added one after the other, as scikit-learn does.
@@ -137,12 +150,11 @@ class Descent:
 
     def _losses(self, group: _Group) -> Any:
         """Rows times penalised loss of each batch, of shape lead + (batches,)."""
-        size, record, y, weight, squared_norms = group
-        loss = self._spec.loss.value(record, y, weight, self._spec.sizes[-1])
+        size, record, y, weight, norms = group
         if weight is None:
-            return size * (loss + self._rules.penalty.value(squared_norms, size))
+            return size * self._objective.value(record, y, None, norms, size)
         totals = np.add.reduce(weight, -1)
-        losses = size * (loss + self._rules.penalty.value(squared_norms, totals))
+        losses = size * self._objective.value(record, y, weight, norms, totals)
         return np.where(totals == 0, 0.0, losses)
 
 
@@ -184,9 +196,7 @@ def train(
             descent = Descent(spec, batches, rules, state)
             for _ in range(rules.max_epochs):
                 rate = rules.schedule.rate(state.initial_rate, state.clock)
-                if state.params.ndim == 1:
-                    rate = float(rate[0])
-                losses = descent.epoch(rate, state.order, state.rng)
+                losses = descent.epoch(rate)
                 epoch, samples = state.clock
                 state.clock = Clock(epoch + 1, samples + batches.n_rows)
                 for number, model in enumerate(models):

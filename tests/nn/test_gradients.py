@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from bpestimator.nn import ACTIVATIONS, LOSSES, NetworkSpec
+from bpestimator.nn import ACTIVATIONS, LOSSES, NetworkSpec, call
 from bpestimator.nn.activations import Tanh
 from bpestimator.nn.gradient_check import gradient_error, slope
 from bpestimator.nn.losses import SquaredError
@@ -47,7 +47,7 @@ def worst_error(activation, loss, outputs, lead, alpha, weighted):
     for seed in count():
         rng = np.random.default_rng(seed)
         weight = rng.uniform(0.5, 2, size=ROWS) if weighted else None
-        total = ROWS if weight is None else weight.sum()
+        total = np.array(ROWS if weight is None else weight.sum(), float)
         batch = Batch(rng.normal(size=(ROWS, FEATURES)), targets(loss, outputs, rng), weight, total)
         params = rng.uniform(-1, 1, size=(*lead, spec.layout.n_parameters))
         direction = rng.normal(size=params.shape)
@@ -73,17 +73,19 @@ def test_gradient_is_the_derivative(activation, loss, lead, weighted):
 
 @dataclass(frozen=True)
 class SlightlyWrongTanh(Tanh):
-    def backward(self, a, delta, scratch):
-        right = delta.copy()
-        super().backward(a, right, scratch)
-        delta[...] = right + 1e-5 * delta
+    def backward(self, a, delta, ws):
+        incoming = delta.copy()
+        yield call(np.copyto, incoming, delta)
+        yield from super().backward(a, delta, ws)
+        yield call(np.multiply, incoming, 1e-5, incoming)
+        yield call(np.add, delta, incoming, delta)
 
 
 @dataclass(frozen=True)
 class SlightlyWrongSquaredError(SquaredError):
-    def delta(self, raw, y, record, scratch):
-        super().delta(raw, y, record, scratch)
-        raw *= 1 + 1e-5
+    def delta(self, raw, y, record, ws):
+        yield from super().delta(raw, y, record, ws)
+        yield call(np.multiply, raw, 1 + 1e-5, raw)
 
 
 @pytest.mark.parametrize("lead", LEADS, ids=str)

@@ -14,22 +14,24 @@ from bpestimator.nn import (
     backward,
     forward,
     glorot_uniform,
+    play,
     predict,
 )
-from bpestimator.nn.network import CHUNK_ROWS, EXACT_ROWS, wire
+from bpestimator.nn.network import CHUNK_ROWS, EXACT_ROWS
+from bpestimator.training import rows_of
 
 
 def gradient(spec, x, y, params):
-    """Summed-loss gradient and predictions, for any lead shape."""
+    """Summed-loss gradient and record, for any lead shape."""
     grad = np.full_like(params, np.nan)
     lead, rows = params.shape[:-1], x.shape[-2]
-    ws = Workspace(spec, rows, lead, params.dtype)
-    sparse = sp.issparse(x)
-    wiring = wire(spec, spec.layout.bind(params), spec.layout.bind(grad), ws, sparse=sparse)
-    raw = forward(x, wiring)
+    ws = Workspace(spec.sizes, rows, lead, params.dtype)
+    views, grads = spec.layout.bind(params), spec.layout.bind(grad)
     record = np.empty((*lead, rows, spec.loss.record_width(spec.sizes[-1])))
-    spec.loss.delta(raw, y, record, ws.loss_scratch)
-    backward(x, wiring)
+    x = rows_of(x)
+    play(forward(x, views, spec, ws))
+    play(spec.loss.delta(ws.outputs[-1], y, record, ws))
+    play(backward(x, views, grads, spec, ws))
     return grad, record
 
 
@@ -125,6 +127,6 @@ def test_losses_of_extreme_outputs_are_finite():
         raw = np.array([[1000.0, -1000.0, 0.0]])
         y = np.array([1]) if loss.takes_labels else np.array([[0.0, 1.0, 0.0]])
         record = np.empty((1, loss.record_width(3)))
-        loss.delta(raw, y, record, loss.scratch(raw.shape, raw.dtype))
+        play(loss.delta(raw, y, record, Workspace((3,), 1)))
         assert np.isfinite(raw).all(), loss.name
         assert np.isfinite(loss.value(record, y, None, 3)), loss.name

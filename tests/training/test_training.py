@@ -145,10 +145,10 @@ def test_steps_allocate_no_array(kind, activation):
     state = fresh_state(spec, kind())
     batches = Batches(x, y, None, batch_size=200, shuffle=True)
     descent = Descent(spec, batches, rules(kind()), state)
-    order = batches.first_order()
-    descent.epoch(0.01, order, state.rng)
+    state.order = batches.first_order()
+    descent.epoch(np.array([0.01]))
     tracemalloc.start()
-    descent.epoch(0.01, order, state.rng)
+    descent.epoch(np.array([0.01]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     one_layer = 200 * 256 * 8  # NumPy's own casting buffers take 64 KB
@@ -167,9 +167,10 @@ def test_every_row_once_an_epoch_in_the_order_of_the_targets(container, block_by
     for _ in range(2):
         seen = []
         for block in batches.epoch(order, rng):
-            for batch in block.batches:
+            for batch in batches.blocks[block]:
                 rows = batch.y[:, 0].astype(int)
-                dense = batch.x.toarray() if sp.issparse(batch.x) else batch.x
+                sparse = not isinstance(batch.x, np.ndarray)
+                dense = batch.x.matrix.toarray() if sparse else batch.x
                 assert_array_equal(dense, x[rows])
                 assert_array_equal(batch.weight, rows)
                 assert batch.total == rows.sum()
@@ -182,7 +183,8 @@ def test_csc_rows_are_entry_for_entry_those_of_scipy():
     x = sp.random(40, 30, 0.3, format="csc", random_state=0)
     rows = np.random.RandomState(0).permutation(40)[:17]
     batches = Batches(x, np.zeros((40, 1)), None, batch_size=17, shuffle=True)
-    ours, theirs = batches._source.take(rows), x[rows]
+    batches._source.take(rows)
+    ours, theirs = batches._source.batch.matrix, x[rows]
     for part in ("data", "indices", "indptr"):
         assert_array_equal(getattr(ours, part), getattr(theirs, part))
 
