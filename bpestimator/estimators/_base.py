@@ -53,6 +53,7 @@ class BaseBackprop(BaseEstimator):
 
     _rules: ClassVar[Mapping[str, Any]] = options.RULES
     _y_numeric = False
+    _needed_to_predict: ClassVar[tuple[str, ...]] = ("out_activation_",)
     _memory: dict[str, Any] | None = None
 
     def __sklearn_tags__(self) -> Any:
@@ -65,6 +66,10 @@ class BaseBackprop(BaseEstimator):
     def _encode(self, y: Any, dtype: Any, call: Call) -> tuple[Loss, int, np.ndarray]:
         """The loss, the number of outputs, and y as the loss takes it."""
         raise NotImplementedError
+
+    def _loss_of_model(self) -> Loss:
+        """The loss whose link turns the raw outputs of ``coefs_`` into predictions."""
+        return next(loss for loss in LOSSES.values() if loss.link_name == self.out_activation_)
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         """What early stopping's split is stratified by."""
@@ -95,9 +100,25 @@ class BaseBackprop(BaseEstimator):
             )
         goes_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
         call = Call(incremental, fresh=not goes_on, classes=classes)
-        X, y = self._validate(X, y, reset=call.fresh)
+        before = self.__dict__.copy()
+        try:
+            problem = self._problem(X, y, sample_weight, call)
+            solve = descend if self.solver in options.STOCHASTIC_SOLVERS else minimize
+            learnt = solve(self, problem, call)
+        except BaseException:
+            learnt = False
+            raise
+        finally:
+            # Whoever fails leaves no trace: what was known before is still known.
+            if not learnt:
+                self.__dict__.clear()
+                self.__dict__.update(before)
+
+    def _problem(self, X: Any, y: Any, sample_weight: Any, call: Call) -> Problem:
+        """Validate the data and set the network up, new or as ``coefs_`` are."""
+        X, y = self._validate(X, y, reset=call.fresh or not hasattr(self, "n_features_in_"))
         weight = check_weights(sample_weight, X.shape[0])
-        dtype = X.dtype if call.fresh else np.result_type(*self.coefs_, np.float32)
+        dtype = X.dtype if call.fresh else self._dtype_of_coefs()
         X = X.astype(dtype, copy=False)
         loss, n_outputs, targets = self._encode(y, dtype, call)
         rng = check_random_state(self.random_state)
@@ -109,9 +130,7 @@ class BaseBackprop(BaseEstimator):
         else:
             spec = self._spec(self._sizes_to_continue(X.shape[1], n_outputs), loss)
             params = spec.layout.pack(self.coefs_, self.intercepts_, dtype)
-        problem = Problem(spec, X, targets, weight, params, rng)
-        solve = descend if self.solver in options.STOCHASTIC_SOLVERS else minimize
-        solve(self, problem, call)
+        return Problem(spec, X, targets, weight, params, rng)
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -132,12 +151,16 @@ class BaseBackprop(BaseEstimator):
         activations = (options.activation_of(self),) * (len(sizes) - 2)
         return NetworkSpec(sizes, activations, loss)
 
+    def _dtype_of_coefs(self) -> Any:
+        """The float type that ``coefs_`` and ``intercepts_`` fit in."""
+        return np.result_type(np.float32, *map(np.asarray, [*self.coefs_, *self.intercepts_]))
+
     def _sizes_of_coefs(self) -> tuple[int, ...]:
         """Units per layer by the shapes of ``coefs_``; ValueError if they do not chain."""
         shapes = [np.shape(coef) for coef in self.coefs_]
         widths = [np.shape(intercept) for intercept in self.intercepts_]
         chained = all(a[-1:] == b[:1] for a, b in pairwise(shapes))
-        if not chained or [shape[1:] for shape in shapes] != widths:
+        if not shapes or not chained or [shape[1:] for shape in shapes] != widths:
             raise ValueError(
                 "Every layer of coefs_ must be of shape (fan_in, fan_out), with as many columns "
                 "as its intercepts_ has entries and as the next layer has rows. Got coefs_ of "
@@ -179,12 +202,14 @@ class BaseBackprop(BaseEstimator):
 
     def _predict(self, X: Any) -> np.ndarray:
         """Predictions of shape (n, outputs), by ``coefs_`` and ``intercepts_`` as they are."""
-        check_is_fitted(self, "coefs_")
+        check_is_fitted(self, ["coefs_", "intercepts_", *self._needed_to_predict])
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         if not isinstance(X, np.ndarray):
             X = X.tocsr()
-        loss = next(loss for loss in LOSSES.values() if loss.link_name == self.out_activation_)
-        spec = self._spec(self._sizes_of_coefs(), loss)
+        sizes = self._sizes_of_coefs()
+        if X.shape[1] != sizes[0]:
+            raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {sizes[0]} rows.")
+        spec = self._spec(sizes, self._loss_of_model())
         weights = [np.asarray(coef) for coef in self.coefs_]
         biases = [np.asarray(intercept) for intercept in self.intercepts_]
         return predict(X, Views(weights, biases), spec)

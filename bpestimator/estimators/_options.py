@@ -204,6 +204,11 @@ def schedule_of(est: Any) -> tuple[float, Schedule]:
     return float(est.learning_rate_init), schedule
 
 
+def rate_name(est: Any) -> str:
+    """The parameter that sets the learning rate."""
+    return "learning_rate_init" if isinstance(est.learning_rate, str) else "learning_rate"
+
+
 def penalty_of(est: Any) -> L2:
     """The declared penalty."""
     return L2(float(est.alpha))

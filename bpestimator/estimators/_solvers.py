@@ -32,8 +32,6 @@ from bpestimator.training import (
 if TYPE_CHECKING:
     from bpestimator.estimators._base import BaseBackprop, Call
 
-# So that a warning points at the user's call of fit.
-_FIT_CALLER = 5
 
 
 class Problem(NamedTuple):
@@ -55,8 +53,8 @@ class Problem(NamedTuple):
     rng: np.random.RandomState
 
 
-def descend(est: BaseBackprop, problem: Problem, call: Call) -> None:
-    """Train batch by batch."""
+def descend(est: BaseBackprop, problem: Problem, call: Call) -> bool:
+    """Train batch by batch; False if an interruption came before anything was learnt."""
     rate, schedule = options.schedule_of(est)
     rules = TrainingRules(
         optimizer=options.optimizer_of(est),
@@ -81,9 +79,12 @@ def descend(est: BaseBackprop, problem: Problem, call: Call) -> None:
     report = print if est.verbose else None
     reason = train(problem.spec, batches, rules, state, validate=validate, report=report)
     params = state.params if run.best_params is None else run.best_params
+    rate_now = f"{options.rate_name(est)} (now {rate:g})"
     if not np.isfinite(params).all():
         del run.loss_curve[epochs_before:]
-        _raise_non_finite(f"lower learning_rate_init (now {rate:g})")
+        _raise_non_finite(f"lower {rate_now}")
+    if _interrupted_too_early(est, reason is StopReason.INTERRUPTED, run.n_iter):
+        return False
     _publish_run(est, run, state)
     memory = {
         "solver": est.solver,
@@ -99,14 +100,15 @@ def descend(est: BaseBackprop, problem: Problem, call: Call) -> None:
     elif reason is StopReason.MAX_EPOCHS and not call.incremental:
         _warn(
             f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
-            "optimization hasn't converged yet. Increase max_iter, or raise "
-            f"learning_rate_init (now {rate:g}) or tol (now {est.tol:g}).",
+            f"optimization hasn't converged yet. Increase max_iter, or raise {rate_now} or tol "
+            f"(now {est.tol:g}).",
             ConvergenceWarning,
         )
+    return True
 
 
-def minimize(est: BaseBackprop, problem: Problem, call: Call) -> None:
-    """Train on all rows at once, by L-BFGS."""
+def minimize(est: BaseBackprop, problem: Problem, call: Call) -> bool:
+    """Train on all rows at once, by L-BFGS; False as in :func:`descend`."""
     spec, x, targets, weight, params, _ = problem
     # The line search needs more digits than float32 has.
     if not spec.loss.takes_labels:
@@ -125,6 +127,8 @@ def minimize(est: BaseBackprop, problem: Problem, call: Call) -> None:
     )
     if not np.isfinite(found.params).all():
         _raise_non_finite("use solver='adam'")
+    if _interrupted_too_early(est, found.interrupted, found.n_iter):
+        return False
     for name in (
         "loss_curve_",
         "best_loss_",
@@ -145,10 +149,20 @@ def minimize(est: BaseBackprop, problem: Problem, call: Call) -> None:
             "the data, for instance with StandardScaler.",
             ConvergenceWarning,
         )
+    return True
 
 
-def _warn(message: str, category: type[Warning] = UserWarning) -> None:
-    warnings.warn(message, category, stacklevel=_FIT_CALLER)
+def _interrupted_too_early(est: BaseBackprop, interrupted: bool, n_iter: int) -> bool:
+    """Whether an older model is worth more than what was learnt before the interruption."""
+    if not (interrupted and n_iter == 0 and hasattr(est, "coefs_")):
+        return False
+    _warn("Training interrupted by user. The model is what it was before.", depth=1)
+    return True
+
+
+def _warn(message: str, category: type[Warning] = UserWarning, *, depth: int = 0) -> None:
+    """Warn so that it points at the user's call; ``depth`` functions below a solver."""
+    warnings.warn(message, category, stacklevel=5 + depth)
 
 
 def _raise_non_finite(advice: str) -> None:
@@ -253,7 +267,8 @@ def _batch_size(est: BaseBackprop, n_rows: int) -> int:
     if est.batch_size > n_rows:
         _warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
-            f"{est.batch_size} to {n_rows}."
+            f"{est.batch_size} to {n_rows}.",
+            depth=1,
         )
     return min(int(est.batch_size), n_rows)
 

@@ -29,7 +29,11 @@ def kind_of(y: Any) -> str:
 
 def classes_of(y: Any, kind: str) -> np.ndarray:
     """The sorted classes of y; the columns' numbers where y is multilabel."""
-    return np.arange(y.shape[1]) if kind == "multilabel-indicator" else np.unique(y)
+    if kind == "multilabel-indicator":
+        return np.arange(y.shape[1])
+    classes = np.unique(y)
+    # Strings come out as NumPy's, as from unique_labels, which partial_fit's classes pass.
+    return np.array(classes.tolist()) if classes.dtype == object else classes
 
 
 def check_classes(found: np.ndarray, classes: np.ndarray, *, same: bool) -> None:

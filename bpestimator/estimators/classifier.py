@@ -142,6 +142,7 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
 
     loss = "log_loss"
     classes_: np.ndarray
+    _needed_to_predict = ("out_activation_", "classes_")
     _takes_sparse_y = False
 
     def __init__(

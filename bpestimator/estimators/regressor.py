@@ -273,6 +273,10 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         targets = _targets.encode_numbers(y, loss, dtype)
         return loss, targets.shape[1], targets
 
+    def _loss_of_model(self) -> Loss:
+        # Weights set by hand, before any fit, have no out_activation_ yet.
+        return super()._loss_of_model() if hasattr(self, "out_activation_") else LOSSES[self.loss]
+
     def _score_predictions(
         self, targets: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None
     ) -> float:

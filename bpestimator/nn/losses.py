@@ -99,7 +99,7 @@ def _mean_over_rows(penalties: Array, weight: Array | None) -> Any:
     return weighted / reduce_sum(weight, axis=-1)[..., None]
 
 
-def _inside_unit_interval(probability: Array) -> Array:
+def _inside_unit_interval(probability: Array) -> Any:
     """Clip to [eps, 1 - eps], eps of the dtype, so that no logarithm is infinite."""
     eps = np.finfo(probability.dtype).eps
     clipped = maximum(probability, eps)

@@ -135,6 +135,8 @@ class Descent:
         state, weighted = self._state, self._batches.weight is not None
         self._rate[...] = rate
         losses = []
+        if state.order is None:
+            state.order = self._batches.first_order()
         for rows in self._batches.epoch(state.order, state.rng):
             steps, groups = self._plans[rows]
             for number, step in enumerate(steps):
@@ -187,8 +189,6 @@ def train(
     -------
     StopReason
     """
-    if state.order is None:
-        state.order = batches.first_order()
     models = list(np.ndindex(state.params.shape[:-1]))
     finished: dict[int, Array] = {}
     try:

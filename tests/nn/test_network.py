@@ -127,6 +127,6 @@ def test_losses_of_extreme_outputs_are_finite():
         raw = np.array([[1000.0, -1000.0, 0.0]])
         y = np.array([1]) if loss.takes_labels else np.array([[0.0, 1.0, 0.0]])
         record = np.empty((1, loss.record_width(3)))
-        play(loss.delta(raw, y, record, Workspace((3,), 1)))
+        play(loss.delta(raw, y, record, Workspace((3, 3), 1)))
         assert np.isfinite(raw).all(), loss.name
         assert np.isfinite(loss.value(record, y, None, 3)), loss.name
