@@ -82,10 +82,14 @@ CLASSIFICATION = {
     "csc": lambda: sparse(sp.csc_matrix),
     "csr array": lambda: sparse(sp.csr_array),
     "integers": lambda: datasets.load_digits(n_class=3, return_X_y=True),
-    "series": lambda: (pd.DataFrame(shuffled(datasets.load_iris, 150)[0]),
-                       pd.Series(relabelled(["p", "q", "r"])[1])),
-    "column": lambda: (shuffled(datasets.load_iris, 90)[0],
-                       shuffled(datasets.load_iris, 90)[1].reshape(-1, 1)),
+    "series": lambda: (
+        pd.DataFrame(shuffled(datasets.load_iris, 150)[0]),
+        pd.Series(relabelled(["p", "q", "r"])[1]),
+    ),
+    "column": lambda: (
+        shuffled(datasets.load_iris, 90)[0],
+        shuffled(datasets.load_iris, 90)[1].reshape(-1, 1),
+    ),
     "sparse multilabel": lambda: (labels()[0], sp.csr_matrix(labels()[1])),
     "lists": lambda: tuple(a.tolist() for a in shuffled(datasets.load_iris, 60)),
 }
@@ -146,12 +150,15 @@ def assert_same(ours, theirs, X):
     for method in ("predict", "predict_proba"):
         if hasattr(theirs, method):
             mine, expected = getattr(ours, method)(X), getattr(theirs, method)(X)
-            assert mine.dtype == expected.dtype
+            assert type(mine) is type(expected)
+            if sp.issparse(expected):
+                mine, expected = mine.toarray(), expected.toarray()
             np.testing.assert_array_equal(mine, expected, err_msg=method, strict=True)
 
 
-def row(dataset, weighted=False, marks=(), **params):
-    return pytest.param(dataset, params, weighted, marks=marks)
+def row(dataset, weight=None, marks=(), **params):
+    """``weight`` is the dtype of the sample weights, if any."""
+    return pytest.param(dataset, params, weight, marks=marks)
 
 
 SGD = {"solver": "sgd", "learning_rate_init": 0.05}
@@ -184,7 +191,7 @@ PARITY = {
     "poisson adam": row("counts", loss="poisson"),
     "poisson sgd": row("counts", loss="poisson", solver="sgd"),
     "poisson lbfgs": row("counts", loss="poisson", solver="lbfgs"),
-    "poisson weighted": row("counts", weighted=True, loss="poisson"),
+    "poisson weighted": row("counts", weight=float, loss="poisson"),
     "poisson early stopping": row("counts", loss="poisson", **FAST_STOP),
     "binary adam": row("cancer"),
     "binary sgd": row("cancer", **SGD),
@@ -215,20 +222,24 @@ PARITY = {
     "early stopping one output": row("diabetes", **FAST_STOP),
     "early stopping two outputs": row("two outputs", **FAST_STOP),
     "early stopping sgd": row("one output", **STOP, **SGD),
-    "early stopping weighted": row("wine", weighted=True, **FAST_STOP),
-    "early stopping weighted regressor": row("diabetes", weighted=True, **FAST_STOP),
+    "early stopping weighted": row("wine", weight=float, **FAST_STOP),
+    "early stopping weighted regressor": row("diabetes", weight=float, **FAST_STOP),
     "early stopping third held out": row("iris", **FAST_STOP, validation_fraction=1 / 3),
     "early stopping csr": row("csr", **FAST_STOP),
+    "early stopping csc": row("csc", **FAST_STOP),
     "early stopping strings": row("strings", marks=needs_19, **FAST_STOP),
     "early stopping two strings": row("two strings", marks=needs_19, **FAST_STOP),
     "early stopping unshuffled": row("digits", **FAST_STOP, shuffle=False),
     # Weights, zeros among them
-    "weighted adam": row("wine", weighted=True),
-    "weighted sgd": row("five outputs", weighted=True, **SGD),
-    "weighted lbfgs": row("cancer", weighted=True, solver="lbfgs"),
-    "weighted multilabel": row("multilabel", weighted=True),
-    "weighted csr": row("csr", weighted=True),
-    "weighted small batches": row("iris", weighted=True, batch_size=17),
+    "weighted adam": row("wine", weight=float),
+    "weighted sgd": row("five outputs", weight=float, **SGD),
+    "weighted lbfgs": row("cancer", weight=float, solver="lbfgs"),
+    "weighted multilabel": row("multilabel", weight=float),
+    "weighted csr": row("csr", weight=float),
+    "weighted small batches": row("iris", weight=float, batch_size=17),
+    "weights of float32": row("wine", weight=np.float32),
+    "weights of float32 lbfgs": row("cancer", weight=np.float32, solver="lbfgs"),
+    "weights of int": row("two outputs", weight=int),
     # Batches
     "batches of 1": row("iris", batch_size=1, max_iter=3),
     "batches of 7": row("two outputs", batch_size=7),
@@ -238,7 +249,6 @@ PARITY = {
     "batches that divide": row("iris", batch_size=50),
     "last batch of 1": row("iris", batch_size=149),
     "unshuffled": row("two outputs", shuffle=False, batch_size=32),
-    "unshuffled fortran": row("fortran", shuffle=False, batch_size=32),
     # Architectures
     "five layers": row("digits", hidden_layer_sizes=(12, 11, 10, 9, 8), batch_size=50),
     "five layers tanh": row("one output", hidden_layer_sizes=(5,) * 5, activation="tanh", **SGD),
@@ -272,7 +282,13 @@ PARITY = {
     "csr lbfgs": row("csr", solver="lbfgs"),
     "csr regressor": row("csr numbers", **SGD),
     "fortran": row("fortran", batch_size=32),
+    "fortran unshuffled": row("fortran", shuffle=False, batch_size=32),
+    "fortran unshuffled linear": row("fortran", shuffle=False, hidden_layer_sizes=(),
+                                        batch_size=33),
+    "fortran lbfgs": row("fortran", solver="lbfgs"),
     "strided": row("strided", batch_size=32),
+    "strided unshuffled": row("strided", shuffle=False, batch_size=32),
+    "strided lbfgs": row("strided", solver="lbfgs"),
     "data frame": row("frame"),
     "integers": row("integers", learning_rate_init=1e-4),
     "lists": row("lists"),
@@ -282,13 +298,24 @@ PARITY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("dataset", "params", "weighted"), PARITY.values(), ids=PARITY)
-def test_fit(dataset, params, weighted):
+@pytest.mark.parametrize(("dataset", "params", "weight"), PARITY.values(), ids=PARITY)
+def test_fit(dataset, params, weight):
     ours, theirs = estimators(dataset, params)
-    X, y, weight = data(dataset)
-    warned = [heard(est.fit, X, y, weight if weighted else None) for est in (ours, theirs)]
+    X, y, weights = data(dataset)
+    weight = weight and weights.astype(weight)
+    warned = [heard(est.fit, X, y, weight) for est in (ours, theirs)]
     assert warned[0] == warned[1]
     assert_same(ours, theirs, X)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "bool", "float16", "float32", "int64", "object", ">f8"])
+@pytest.mark.parametrize("dataset", ["iris", "two outputs"])
+def test_rows_of_other_dtypes_are_predicted(dataset, dtype):
+    pair = estimators(dataset, {"max_iter": 2})
+    X, y, _ = data(dataset)
+    for est in pair:
+        heard(est.fit, X, y)
+    assert_same(*pair, X.astype(dtype))
 
 
 def test_the_global_random_state():
@@ -301,9 +328,7 @@ def test_the_global_random_state():
 
 
 def chunks(n=6, size=23, weighted=False):
-    return [
-        ("partial_fit", slice(size * k, size * (k + 1)), weighted, {}) for k in range(n)
-    ]
+    return [("partial_fit", slice(size * k, size * (k + 1)), weighted, {}) for k in range(n)]
 
 
 def fit(weighted=False, **params):
@@ -473,6 +498,28 @@ def test_schedules_act_under_adam(schedule):
         heard(est.fit, X, y)
     assert steady.loss_curve_[0] == scheduled.loss_curve_[0]
     assert not np.array_equal(steady.coefs_[0], scheduled.coefs_[0])
+
+
+TOLD = {
+    "epochs": ("iris", {}),
+    "stopping": ("iris", {"tol": 10.0, "n_iter_no_change": 2}),
+    "validation": ("wine", {**STOP, "learning_rate_init": 0.1, "n_iter_no_change": 2}),
+    "adaptive": (
+        "one output",
+        {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1,
+         "max_iter": 30},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("dataset", "params"), TOLD.values(), ids=TOLD)
+def test_verbose_tells_the_same(dataset, params, capsys):
+    X, y, _ = data(dataset)
+    told = []
+    for est in estimators(dataset, {**params, "verbose": True}):
+        heard(est.fit, X, y)
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] != ""
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])

@@ -1,0 +1,103 @@
+"""The arrows between the packages, read from the imports; and a few rules for every file."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+import bpestimator
+
+ROOT = Path(bpestimator.__file__).parent
+FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
+PACKAGES = [name for name in FILES if name.endswith("__init__.py")]
+
+# package -> what no file in it may import
+FORBIDDEN = {
+    "nn": {"bpestimator.training", "bpestimator.estimators", "sklearn"},
+    "training": {"bpestimator.estimators", "sklearn"},
+    "estimators": {"bpestimator.model_selection", "bpestimator.inspection"},
+}
+COMPAT = "estimators/_sklearn_compat.py"
+
+
+def imports(file):
+    """Every module and every name in a module that the file imports, dotted and absolute."""
+    package = ["bpestimator", *Path(file).parent.parts]
+    for node in ast.walk(ast.parse(FILES[file].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def is_within(name, packages):
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def test_there_is_something_to_read():
+    assert {"nn/network.py", "training/trainer.py", "estimators/_base.py", COMPAT} <= set(FILES)
+    assert "bpestimator.nn.LOSSES" in set(imports("estimators/_base.py"))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_arrows(file):
+    forbidden = FORBIDDEN.get(file.split("/")[0], set())
+    assert [name for name in imports(file) if is_within(name, forbidden)] == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_only_the_compat_module_knows_what_scikit_learn_hides(file):
+    hidden = [
+        name
+        for name in imports(file)
+        if is_within(name, {"sklearn"}) and any(part.startswith("_") for part in name.split("."))
+    ]
+    assert hidden == [] or file == COMPAT
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_module_is_private_to_its_package(file):
+    home = ".".join(["bpestimator", *Path(file).parent.parts])
+    for name in imports(file):
+        parts = name.split(".")
+        hidden = [k for k, part in enumerate(parts) if part.startswith("_")]
+        if parts[0] == "bpestimator" and hidden:
+            assert ".".join(parts[: hidden[0]]) == home, name
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("nn/")])
+def test_the_maths_neither_prints_nor_draws(file):
+    for node in ast.walk(ast.parse(FILES[file].read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "print", node.lineno
+        if isinstance(node, ast.Attribute):
+            assert ast.unparse(node) != "np.random", node.lineno
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_holds_one_idea(file):
+    assert len(FILES[file].read_text().splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(FILES[file].read_text()))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_all_is_what_is_public(package):
+    """A package's face is what its ``__init__`` imports by a public name: no more, no less."""
+    name = ".".join(["bpestimator", *Path(package).parent.parts])
+    module = importlib.import_module(name)
+    assert len(module.__all__) == len(set(module.__all__))
+    imported = {
+        alias.asname or alias.name
+        for node in ast.parse(FILES[package].read_text()).body
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__"
+        for alias in node.names
+    }
+    assert set(module.__all__) == {name for name in imported if not name.startswith("_")}
+    assert all(hasattr(module, public) for public in module.__all__)
+
+
+def test_the_face():
+    assert {"BackpropClassifier", "BackpropRegressor"} <= set(bpestimator.__all__)
