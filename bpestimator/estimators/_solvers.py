@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from bpestimator.estimators._base import BaseBackprop, Call
 
 
-
 class Problem(NamedTuple):
     """What there is to learn.
 

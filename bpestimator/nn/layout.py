@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ def empty_buffer(shape: Shape | int, dtype: Any) -> Array:
     at every load: elementwise passes take an eighth longer, sums over rows up to two thirds.
     """
     dtype = np.dtype(dtype)
-    n_bytes = int(np.prod(shape)) * dtype.itemsize
+    n_bytes = dtype.itemsize * (shape if isinstance(shape, int) else prod(shape))
     raw = np.empty(n_bytes + CACHE_LINE, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE
     array: Array = raw[start : start + n_bytes].view(dtype).reshape(shape)

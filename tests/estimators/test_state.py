@@ -302,24 +302,38 @@ def test_ctrl_c_keeps_what_was_learnt(dataset, params, monkeypatch):
 
 
 class Impatient(np.random.RandomState):
-    """Random numbers at whose third shuffle the user loses patience."""
+    """Random numbers that last for some shuffles; then the user loses patience."""
 
-    shuffles = 0
+    def __init__(self, seed, shuffles):
+        super().__init__(seed)
+        self.shuffles = shuffles
 
     def shuffle(self, x):
-        self.shuffles += 1
-        if self.shuffles == 3:
+        if self.shuffles == 0:
             raise KeyboardInterrupt
+        self.shuffles -= 1
         super().shuffle(x)
 
 
 @pytest.mark.parametrize("dataset", DATA)
 def test_ctrl_c_within_an_epoch(dataset):
-    est, X, y = make(dataset, random_state=Impatient(0))
+    est, X, y = make(dataset, random_state=Impatient(0, shuffles=2))
     with pytest.warns(UserWarning, match="Training interrupted by user."):
         est.fit(X, y)
     twin, _, _ = make(dataset, max_iter=2, random_state=np.random.RandomState(0))
     assert_same_model(est, twin.fit(X, y), X)
+
+
+@pytest.mark.parametrize("params", [{}, {"warm_start": True}, {"early_stopping": True}], ids=str)
+@pytest.mark.parametrize("dataset", DATA)
+def test_ctrl_c_in_the_first_epoch_keeps_the_model_there_was(dataset, params):
+    est, X, y = make(dataset, **params)
+    est.fit(X, y)
+    before = learnt(est)
+    est.set_params(random_state=Impatient(0, shuffles=0))
+    with pytest.warns(UserWarning, match="Training interrupted by user."):
+        est.fit(X, y)
+    assert_equal_state(vars(est.set_params(random_state=0)), before)
 
 
 @pytest.mark.parametrize("dataset", DATA)
