@@ -77,12 +77,16 @@ def descend(est: BaseBackprop, problem: Problem, call: Call) -> bool:
     epochs_before = len(run.loss_curve)
     report = print if est.verbose else None
     reason = train(problem.spec, batches, rules, state, validate=validate, report=report)
+    interrupted = reason is StopReason.INTERRUPTED
+    if interrupted and run.best_validation_score == -inf:
+        run.best_params = None  # no score yet: what was learnt so far is better than nothing
     params = state.params if run.best_params is None else run.best_params
     rate_now = f"{options.rate_name(est)} (now {rate:g})"
     if not np.isfinite(params).all():
         del run.loss_curve[epochs_before:]
         _raise_non_finite(f"lower {rate_now}")
-    if _interrupted_too_early(est, reason is StopReason.INTERRUPTED, run.n_iter):
+    n_judged = len(run.validation_scores or ()) if est.early_stopping else run.n_iter
+    if interrupted and _was_better_before(est, n_judged):
         return False
     _publish_run(est, run, state)
     memory = {
@@ -94,7 +98,7 @@ def descend(est: BaseBackprop, problem: Problem, call: Call) -> bool:
         "stalled": run.stalled,
     }
     est._publish(problem, params, memory)
-    if reason is StopReason.INTERRUPTED:
+    if interrupted:
         _warn("Training interrupted by user.")
     elif reason is StopReason.MAX_EPOCHS and not call.incremental:
         _warn(
@@ -126,7 +130,7 @@ def minimize(est: BaseBackprop, problem: Problem, call: Call) -> bool:
     )
     if not np.isfinite(found.params).all():
         _raise_non_finite("use solver='adam'")
-    if _interrupted_too_early(est, found.interrupted, found.n_iter):
+    if found.interrupted and _was_better_before(est, found.n_iter):
         return False
     for name in (
         "loss_curve_",
@@ -151,9 +155,9 @@ def minimize(est: BaseBackprop, problem: Problem, call: Call) -> bool:
     return True
 
 
-def _interrupted_too_early(est: BaseBackprop, interrupted: bool, n_iter: int) -> bool:
-    """Whether an older model is worth more than what was learnt before the interruption."""
-    if not (interrupted and n_iter == 0 and hasattr(est, "coefs_")):
+def _was_better_before(est: BaseBackprop, n_iter: int) -> bool:
+    """Whether an interruption came so early that the older model, if any, is worth more."""
+    if n_iter > 0 or not hasattr(est, "coefs_"):
         return False
     _warn("Training interrupted by user. The model is what it was before.", depth=1)
     return True

@@ -96,7 +96,7 @@ def _mean_over_rows(penalties: Array, weight: Array | None) -> Any:
         total = reduce_sum(penalties, axis=-2, dtype=np.float64)
         return total / penalties.shape[-2]
     weighted = reduce_sum(penalties * weight[..., None], axis=-2, dtype=np.float64)
-    return weighted / reduce_sum(weight, axis=-1)[..., None]
+    return weighted / reduce_sum(weight, axis=-1, dtype=np.float64)[..., None]
 
 
 def _inside_unit_interval(probability: Array) -> Any:
@@ -220,7 +220,7 @@ class LogLoss(Loss):
         total: Any = log_p.shape[-1]
         if weight is not None:
             log_p = log_p * weight
-            total = reduce_sum(weight, -1)[..., None]
+            total = reduce_sum(weight, -1, np.float64)[..., None]
         # Summed class by class first: the order of scikit-learn's one-hot average.
         n_batches = prod(log_p.shape[:-1])
         place = (_first_sums(log_p.shape[:-1], outputs) + y).ravel()

@@ -79,8 +79,10 @@ def product(a: Array | SparseRows, b: Array, out: Array) -> Call:
     """out := a b, over the last two axes."""
     if isinstance(a, SparseRows):
         return call(a.times, b, out)
-    # ndarray.dot spends half a microsecond less than matmul, but knows no leading axes.
-    return call(np.ndarray.dot if out.ndim == 2 else np.matmul, a, b, out)
+    # ndarray.dot spends half a microsecond less than matmul, but knows no leading axes, and
+    # where it has to copy an operand it may round otherwise than matmul, scikit-learn's choice.
+    fast = out.ndim == 2 and a.flags.forc
+    return call(np.ndarray.dot if fast else np.matmul, a, b, out)
 
 
 def product_transposed(a: Array | SparseRows, b: Array, out: Array) -> Call:

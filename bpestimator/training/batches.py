@@ -116,7 +116,7 @@ class Batches:
         if self.weight is not None and self._all_weight is not None:
             self._all_weight.take(rows, 0, self.weight[: rows.size], "clip")
             for batch in self.blocks[rows.size]:
-                reduce_sum(batch.weight, out=batch.total)
+                batch.total[...] = reduce_sum(batch.weight)
 
 
 class _DenseRows:

@@ -324,7 +324,7 @@ def test_ctrl_c_within_an_epoch(dataset):
     assert_same_model(est, twin.fit(X, y), X)
 
 
-@pytest.mark.parametrize("params", [{}, {"warm_start": True}, {"early_stopping": True}], ids=str)
+@pytest.mark.parametrize("params", [{}, {"warm_start": True}], ids=str)
 @pytest.mark.parametrize("dataset", DATA)
 def test_ctrl_c_in_the_first_epoch_keeps_the_model_there_was(dataset, params):
     est, X, y = make(dataset, **params)
