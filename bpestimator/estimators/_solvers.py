@@ -64,7 +64,11 @@ def descend(est: BaseBackprop, problem: Problem, call: Call) -> bool:
     )
     state = _train_state(est, problem, call, rules, rate)
     run = state.runs[0]
-    rows, validate = _hold_out(est, problem) if est.early_stopping else (None, None)
+    rows, validate = None, None
+    if est.early_stopping:
+        if not isinstance(problem.x, np.ndarray):
+            problem = problem._replace(x=problem.x.tocsr())  # as train_test_split does
+        rows, validate = _hold_out(est, problem)
     n_rows = problem.x.shape[0] if rows is None else rows.size
     batches = Batches(
         problem.x,
