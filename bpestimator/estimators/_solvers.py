@@ -63,52 +63,28 @@ def descend(est: BaseBackprop, problem: Problem, call: Call) -> bool:
         max_epochs=1 if call.incremental else int(est.max_iter),
     )
     state = _train_state(est, problem, call, rules, rate)
+    batches, validate = _batches(est, problem)
     run = state.runs[0]
-    rows, validate = None, None
-    if est.early_stopping:
-        if not isinstance(problem.x, np.ndarray):
-            problem = problem._replace(x=problem.x.tocsr())  # as train_test_split does
-        rows, validate = _hold_out(est, problem)
-    n_rows = problem.x.shape[0] if rows is None else rows.size
-    batches = Batches(
-        problem.x,
-        problem.targets,
-        problem.weight,
-        batch_size=_batch_size(est, n_rows),
-        shuffle=bool(est.shuffle),
-        rows=rows,
-    )
     epochs_before = len(run.loss_curve)
     report = print if est.verbose else None
     reason = train(problem.spec, batches, rules, state, validate=validate, report=report)
-    interrupted = reason is StopReason.INTERRUPTED
-    if interrupted and run.best_validation_score == -inf:
-        run.best_params = None  # no score yet: what was learnt so far is better than nothing
-    params = state.params if run.best_params is None else run.best_params
-    rate_now = f"{options.rate_name(est)} (now {rate:g})"
+
+    params = _params_to_keep(run, state, reason)
     if not np.isfinite(params).all():
         del run.loss_curve[epochs_before:]
-        _raise_non_finite(f"lower {rate_now}")
+        _raise_non_finite(f"lower {options.rate_name(est)} (now {rate:g})")
     n_judged = len(run.validation_scores or ()) if est.early_stopping else run.n_iter
-    if interrupted and _was_better_before(est, n_judged):
+    if reason is StopReason.INTERRUPTED and _was_better_before(est, n_judged):
         return False
     _publish_run(est, run, state)
-    memory = {
-        "solver": est.solver,
-        "optimizer": state.optimizer,
-        "epoch": state.clock.epoch,
-        "learning_rate_init": rate,
-        "initial_rate": float(state.initial_rate[0]),
-        "stalled": run.stalled,
-    }
-    est._publish(problem, params, memory)
-    if interrupted:
+    est._publish(problem, params, _memory(est, state, rate))
+    if reason is StopReason.INTERRUPTED:
         _warn("Training interrupted by user.")
     elif reason is StopReason.MAX_EPOCHS and not call.incremental:
         _warn(
             f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
-            f"optimization hasn't converged yet. Increase max_iter, or raise {rate_now} or tol "
-            f"(now {est.tol:g}).",
+            "optimization hasn't converged yet. Increase max_iter, or raise "
+            f"{options.rate_name(est)} (now {rate:g}) or tol (now {est.tol:g}).",
             ConvergenceWarning,
         )
     return True
@@ -240,6 +216,26 @@ def _recall_optimizer(
         state.initial_rate[:] = memory["initial_rate"]
 
 
+def _batches(
+    est: BaseBackprop, problem: Problem
+) -> tuple[Batches, Callable[[np.ndarray], float] | None]:
+    """The rows to train on, in batches, and the score of the held-out rows, if there are any."""
+    rows, validate = None, None
+    if est.early_stopping:
+        if not isinstance(problem.x, np.ndarray):
+            problem = problem._replace(x=problem.x.tocsr())  # as train_test_split does
+        rows, validate = _hold_out(est, problem)
+    batches = Batches(
+        problem.x,
+        problem.targets,
+        problem.weight,
+        batch_size=_batch_size(est, problem.x.shape[0] if rows is None else rows.size),
+        shuffle=bool(est.shuffle),
+        rows=rows,
+    )
+    return batches, validate
+
+
 def _hold_out(
     est: BaseBackprop, problem: Problem
 ) -> tuple[np.ndarray, Callable[[np.ndarray], float]]:
@@ -275,9 +271,28 @@ def _batch_size(est: BaseBackprop, n_rows: int) -> int:
         _warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
             f"{est.batch_size} to {n_rows}.",
-            depth=1,
+            depth=2,
         )
     return min(int(est.batch_size), n_rows)
+
+
+def _params_to_keep(run: Run, state: TrainState, reason: StopReason) -> np.ndarray:
+    """The best validated parameters, or the last ones where nothing was validated."""
+    # Interrupted before the first score: what was learnt so far is better than nothing.
+    unjudged = reason is StopReason.INTERRUPTED and run.best_validation_score == -inf
+    return state.params if run.best_params is None or unjudged else run.best_params
+
+
+def _memory(est: BaseBackprop, state: TrainState, rate: float) -> dict[str, Any]:
+    """What the next call needs to go on exactly, besides the public attributes."""
+    return {
+        "solver": est.solver,
+        "optimizer": state.optimizer,
+        "epoch": state.clock.epoch,
+        "learning_rate_init": rate,
+        "initial_rate": float(state.initial_rate[0]),
+        "stalled": state.runs[0].stalled,
+    }
 
 
 def _publish_run(est: BaseBackprop, run: Run, state: TrainState) -> None:

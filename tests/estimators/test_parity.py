@@ -318,6 +318,26 @@ def test_rows_of_other_dtypes_are_predicted(dataset, dtype):
     assert_same(*pair, X.astype(dtype))
 
 
+@pytest.mark.parametrize("dataset", ["iris", "cancer", "multilabel", "two outputs"])
+def test_thousands_of_rows_are_predicted(dataset):
+    pair = estimators(dataset, {"max_iter": 2, "hidden_layer_sizes": (50, 20)})
+    X, y, _ = data(dataset)
+    for est in pair:
+        heard(est.fit, X, y)
+    assert_same(*pair, np.random.RandomState(0).normal(size=(4096, X.shape[1])))
+
+
+@pytest.mark.parametrize("dataset", ["iris", "cancer", "multilabel"])
+def test_ties_are_broken_alike(dataset):
+    pair = estimators(dataset, {"max_iter": 1})
+    X, y, _ = data(dataset)
+    for est in pair:
+        heard(est.fit, X, y)
+        for array in est.coefs_ + est.intercepts_:
+            array[...] = 0
+    assert_same(*pair, X)
+
+
 def test_the_global_random_state():
     ours, theirs = estimators("iris", {"random_state": None, "max_iter": 3})
     X, y, _ = data("iris")

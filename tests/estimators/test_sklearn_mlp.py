@@ -24,7 +24,7 @@ LEFT_OUT = {
 COUNTS = {"1.9": (59, 54), "1.7": (58, 53)}
 
 
-def tests_of_mlp():
+def load_tests_of_mlp():
     """Their test functions, by name, compiled anew with our classes under MLP's names."""
     found = importlib.util.find_spec("sklearn.neural_network.tests.test_mlp")
     spec = importlib.util.spec_from_file_location("sklearn_tests_of_backprop", found.origin)
@@ -43,7 +43,7 @@ def count(functions):
     return sum(prod(len(m.args[1]) for m in row if m.name == "parametrize") for row in marks)
 
 
-TESTS = tests_of_mlp()
+TESTS = load_tests_of_mlp()
 KEPT = {name: function for name, function in TESTS.items() if name not in LEFT_OUT}
 globals().update(KEPT)
 

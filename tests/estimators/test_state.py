@@ -4,6 +4,7 @@ import builtins
 import copy
 import io
 import pickle
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -469,6 +470,19 @@ def test_many_rows_are_predicted_as_few_are(fitted, dataset, container):
     for start in (0, 1000, 5000, 9983):
         few = probabilities(est, many[start : start + 17])
         np.testing.assert_allclose(predicted[start : start + 17], few, rtol=1e-9, atol=1e-12)
+
+
+def test_memory_of_prediction_does_not_grow_with_rows_times_units():
+    est, X, y = make("one output", hidden_layer_sizes=(400, 400), max_iter=1)
+    est.fit(X, y)
+    many = np.zeros((20_000, X.shape[1]))
+    tracemalloc.start()
+    try:
+        est.predict(many)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40e6  # all at once: 64 MB for each hidden layer
 
 
 def test_fits_in_threads_are_fits_alone():
