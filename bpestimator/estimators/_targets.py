@@ -117,4 +117,9 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}!")
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
+    if weights.sum() == 0:
+        raise ValueError(
+            "Sample weights must not sum to zero: losses are divided by their sum. Got weights "
+            f"from {weights.min():g} to {weights.max():g}."
+        )
     return weights

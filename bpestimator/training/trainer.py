@@ -140,9 +140,8 @@ class Descent:
         for rows in self._batches.epoch(state.order, state.rng):
             steps, groups = self._plans[rows]
             for number, step in enumerate(steps):
-                # Rows that do not count teach nothing.
-                if weighted and self._batches.blocks[rows][number].total == 0:
-                    continue
+                if weighted and not np.any(self._batches.blocks[rows][number].weight):
+                    continue  # rows that do not count teach nothing
                 for call in step:
                     call()
             losses += [self._losses(group) for group in groups]
