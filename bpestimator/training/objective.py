@@ -54,6 +54,9 @@ class Objective:
         self.grad = empty_buffer(flat.shape, flat.dtype)
         self.scratch = empty_buffer(flat.shape, flat.dtype)
         self._workspaces: dict[int, Workspace] = {}
+        self._params, self._grads = spec.layout.bind(flat), spec.layout.bind(self.grad)
+        lead = flat.shape[:-1]
+        self._layers = [weights.reshape((*lead, -1)) for weights in self._params.weights]
 
     def gradient(self, batch: Batch, record: Array, norms: Array) -> Calls:
         """Write the batch's gradient to ``grad``, and what its loss depends on elsewhere.
@@ -66,19 +69,17 @@ class Objective:
         norms : ndarray of shape lead + (layers,)
             For the penalty: the squared norm of each layer's weights.
         """
-        spec, lead, n_weights = self.spec, self.flat.shape[:-1], self.spec.layout.n_weights
+        spec, n_weights = self.spec, self.spec.layout.n_weights
         rows = batch.y.shape[-1] if spec.loss.takes_labels else batch.y.shape[-2]
         ws = self._workspace(rows)
-        params, grads = spec.layout.bind(self.flat), spec.layout.bind(self.grad)
         raw = ws.outputs[-1]
 
-        layers = [weights.reshape((*lead, -1)) for weights in params.weights]
-        yield from squared_norms(layers, norms)
-        yield from forward(batch.x, params, spec, ws)
+        yield from squared_norms(self._layers, norms)
+        yield from forward(batch.x, self._params, spec, ws)
         yield from spec.loss.delta(raw, batch.y, record, ws)
         if batch.weight is not None:
             yield call(multiply, raw, batch.weight[..., None], raw)
-        yield from backward(batch.x, params, grads, spec, ws)
+        yield from backward(batch.x, self._params, self._grads, spec, ws)
         yield from self.penalty.add_gradient(
             self.flat[..., :n_weights], self.grad[..., :n_weights], self.scratch[..., :n_weights]
         )

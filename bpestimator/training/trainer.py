@@ -77,10 +77,19 @@ class Descent:
     def __init__(
         self, spec: NetworkSpec, batches: Batches, rules: TrainingRules, state: TrainState
     ) -> None:
-        self._batches, self._state, self._optimizer = batches, state, rules.optimizer
+        self._batches, self._state = batches, state
         self._objective = Objective(spec, state.params, rules.penalty)
         lead, dtype = state.params.shape[:-1], state.params.dtype
         self._rate = np.empty((*lead, 1), dtype)
+        self._descent = list(
+            rules.optimizer.step(
+                state.params,
+                self._objective.grad,
+                state.optimizer,
+                self._rate,
+                self._objective.scratch,
+            )
+        )
         width = spec.loss.record_width(spec.sizes[-1])
         self._record = empty_buffer((*lead, batches.y.shape[0], width), dtype)
         n_layers = len(spec.sizes) - 1
@@ -105,12 +114,8 @@ class Descent:
 
     def _step(self, batch: Batch, rows: slice, norms: Array) -> list[Call]:
         """All calls of one step, from the rows to the changed parameters."""
-        objective, state = self._objective, self._state
-        gradient = objective.gradient(batch, self._record[..., rows, :], norms)
-        descent = self._optimizer.step(
-            state.params, objective.grad, state.optimizer, self._rate, objective.scratch
-        )
-        return [*gradient, *descent]
+        gradient = self._objective.gradient(batch, self._record[..., rows, :], norms)
+        return [*gradient, *self._descent]
 
     def _group(self, size: int, rows: slice, norms: Array) -> _Group:
         y, weight = self._batches.y[rows], self._batches.weight
