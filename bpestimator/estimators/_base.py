@@ -38,7 +38,8 @@ def is_stochastic(est: Any) -> bool:
     if est.solver not in options.STOCHASTIC_SOLVERS:
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers "
-            f"({', '.join(options.STOCHASTIC_SOLVERS)}). {est.solver} is not stochastic."
+            f"({', '.join(options.STOCHASTIC_SOLVERS)}). {est.solver} is not stochastic: use fit, "
+            "or set solver='adam'."
         )
     return True
 
@@ -173,7 +174,7 @@ class BaseBackprop(BaseEstimator):
         sizes = self._sizes_of_coefs()
         wanted = options.hidden_layer_sizes(self.hidden_layer_sizes)
         built = wanted if self._memory is None else self._memory["hidden_layer_sizes"]
-        if built != wanted:
+        if wanted not in (built, sizes[1:-1]):
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r} cannot continue the network "
                 f"that was fitted with hidden_layer_sizes={built}. Set it back, or fit anew "

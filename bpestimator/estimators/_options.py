@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import inf, isfinite
+from difflib import get_close_matches
+from math import inf, isfinite, nan
 from numbers import Integral, Real
 from typing import Any
 
@@ -172,7 +173,31 @@ def check_parameters(owner: str, parameters: Mapping[str, Any], rules: Mapping[s
         if not rule.allows(value):
             raise InvalidParameterError(
                 f"The {name!r} parameter of {owner} must be {rule}. Got {value!r} instead."
+                + _hint(name, rule, value)
             )
+
+
+def _hint(name: str, rule: Any, value: Any) -> str:
+    """What the user may have meant."""
+    if name == "loss" and not isinstance(value, str):
+        return " Write hidden_layer_sizes=...: the first argument of a regressor is its loss."
+    if not isinstance(value, str):
+        return ""
+    try:
+        number = float(value)
+    except ValueError:
+        number = nan
+    if rule.allows(number):
+        return f" Did you mean the number {value}, without quotes?"
+    likely = get_close_matches({"sigmoid": "logistic"}.get(value, value.lower()), _words(rule))
+    return f" Did you mean {likely[0]!r}?" if likely else ""
+
+
+def _words(rule: Any) -> tuple[str, ...]:
+    """The words that a rule allows."""
+    if isinstance(rule, RateOrSchedule):
+        return tuple(SCHEDULES)
+    return rule.names if isinstance(rule, Choice) else ()
 
 
 def hidden_layer_sizes(value: Any) -> tuple[int, ...]:

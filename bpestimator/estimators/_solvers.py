@@ -83,16 +83,27 @@ def descend(est: BaseBackprop, problem: Problem, call: Call) -> bool:
     elif reason is StopReason.MAX_EPOCHS and not call.incremental:
         _warn(
             f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
-            "optimization hasn't converged yet. Increase max_iter, or raise "
-            f"{options.rate_name(est)} (now {rate:g}) or tol (now {est.tol:g}).",
+            f"optimization hasn't converged yet. {_advice(est, run, rate)}",
             ConvergenceWarning,
         )
     return True
 
 
+def _advice(est: BaseBackprop, run: Run, rate: float) -> str:
+    """What to change after a run that did not converge."""
+    rate_now = f"{options.rate_name(est)} (now {rate:g})"
+    if not run.loss_curve[-1] <= run.loss_curve[0]:
+        return f"The loss rose from {run.loss_curve[0]:g} to {run.loss_curve[-1]:g}: " + (
+            f"lower {rate_now}, or scale the data, for instance with StandardScaler."
+        )
+    return f"Increase max_iter, or raise {rate_now} or tol (now {est.tol:g})."
+
+
 def minimize(est: BaseBackprop, problem: Problem, call: Call) -> bool:
     """Train on all rows at once, by L-BFGS; False as in :func:`descend`."""
     spec, x, targets, weight, params, _ = problem
+    if not isinstance(est.learning_rate, str):
+        _warn(f"learning_rate={est.learning_rate!r} is not used by solver='lbfgs'.")
     # The line search needs more digits than float32 has.
     if not spec.loss.takes_labels:
         targets = targets.astype(np.float64, copy=False)
@@ -241,6 +252,11 @@ def _hold_out(
 ) -> tuple[np.ndarray, Callable[[np.ndarray], float]]:
     """The rows to train on, and the score of the others as a function of the parameters."""
     spec, x, targets, weight, _, rng = problem
+    if est.validation_fraction == 0:
+        raise ValueError(
+            "early_stopping=True needs a 'validation_fraction' above 0, such as 0.1. Got "
+            f"{est.validation_fraction!r}."
+        )
     rows, held_out = train_test_split(
         np.arange(x.shape[0]),
         random_state=rng,

@@ -84,6 +84,11 @@ def decode_classes(predictions: np.ndarray, classes: np.ndarray, link_name: str)
 
 def encode_numbers(y: Any, loss: Loss, dtype: Any) -> np.ndarray:
     """Regression targets of shape (n, outputs); ValueError outside the loss's domain."""
+    if y.dtype.kind not in "biuf":
+        raise ValueError(
+            "Unknown label type: BackpropRegressor takes numbers as y. Got values such as "
+            f"{y.flat[0]!r}: convert them, or use BackpropClassifier if they are labels."
+        )
     low, high = loss.domain
     outside = (isfinite(low) and y.min() < low) or (isfinite(high) and y.max() > high)
     if outside:

@@ -48,7 +48,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         ``learning_rate_init`` over the run, with 'sgd' as with 'adam':
 
         - 'constant': it stays.
-        - 'invscaling': it is divided by (t + 1) ** power_t, with t the rows seen.
+        - 'invscaling': after a fit's first epoch it is divided by (t + 1) ** power_t, with t
+          the rows seen.
         - 'adaptive': it is divided by 5 whenever ``n_iter_no_change`` epochs in a row have not
           improved by ``tol``; at 1e-6 training stops.
     learning_rate_init : float, default=0.001
@@ -295,7 +296,10 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         known = getattr(self, "classes_", None)
         if known is None:
             if classes is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit: every class there "
+                    "will ever be, such as classes=np.unique(y_all)."
+                )
             return unique_labels(classes)
         if classes is not None and not np.array_equal(known, unique_labels(classes)):
             raise ValueError(

@@ -53,7 +53,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         ``learning_rate_init`` over the run, with 'sgd' as with 'adam':
 
         - 'constant': it stays.
-        - 'invscaling': it is divided by (t + 1) ** power_t, with t the rows seen.
+        - 'invscaling': after a fit's first epoch it is divided by (t + 1) ** power_t, with t
+          the rows seen.
         - 'adaptive': it is divided by 5 whenever ``n_iter_no_change`` epochs in a row have not
           improved by ``tol``; at 1e-6 training stops.
     learning_rate_init : float, default=0.001

@@ -75,7 +75,8 @@ class Batches:
         """Rows of a block: as many whole batches as fit, at least one, at most all."""
         if self._sparse:
             return batch_size
-        fitting = int(BLOCK_BYTES // (x.shape[1] * x.itemsize * batch_size))
+        bytes_per_row = max(x.shape[1] * x.itemsize, abs(x.strides[0]))
+        fitting = int(BLOCK_BYTES // (bytes_per_row * batch_size))
         return min(max(1, min(fitting, BLOCK_BATCHES)) * batch_size, self.n_rows)
 
     def _source_of(self, x: Any, *, in_order: bool) -> Any:
@@ -119,6 +120,17 @@ class Batches:
                 batch.total[...] = reduce_sum(batch.weight)
 
 
+def _like(x: Array, rows: int) -> Array:
+    """A buffer for rows of ``x``, laid out as they are: in C order, in Fortran's, or with gaps."""
+    features = x.shape[1]
+    gap, step = (stride // x.itemsize for stride in x.strides)
+    if 0 < gap < step and not x.flags.c_contiguous:  # Fortran's order
+        return empty_buffer((features, rows * gap), x.dtype).T[::gap]
+    if step > 0 and features * step <= gap:
+        return empty_buffer((rows, gap), x.dtype)[:, : features * step : step]
+    return empty_buffer((rows, features), x.dtype)
+
+
 class _DenseRows:
     """Rows of an array, copied into one buffer."""
 
@@ -127,11 +139,7 @@ class _DenseRows:
         # gather of shuffled ones from another layout would copy the whole array each time.
         self._x = x if in_order else np.ascontiguousarray(x)
         self._in_order = in_order
-        transposed = not self._x.flags.c_contiguous and self._x.flags.f_contiguous
-        shape = (size, x.shape[1])
-        self.buffer = (
-            empty_buffer(shape[::-1], x.dtype).T if transposed else empty_buffer(shape, x.dtype)
-        )
+        self.buffer = _like(self._x, size)
 
     def take(self, rows: Array) -> None:
         if self._in_order:

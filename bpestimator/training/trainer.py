@@ -207,7 +207,7 @@ def train(
                     if number in finished:
                         continue
                     run = state.runs[number]
-                    _record_epoch(run, float(losses[model]), report)
+                    _record_epoch(run, np.float64(losses[model]), report)
                     if validate is not None:
                         _record_score(run, validate(state.params[model]), report)
                     if rules.stopping.note(run):

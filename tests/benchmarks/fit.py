@@ -95,7 +95,8 @@ def main() -> None:
     options = parser.parse_args()
     dtype = np.dtype(options.dtype).type
     warnings.simplefilter("ignore")
-    blas = next(info for info in threadpool_info() if info["user_api"] == "blas")
+    libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
+    blas = next((info for info in libraries if "numpy" in info["filepath"]), libraries[0])
     print(
         f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, "
         f"scikit-learn {sklearn.__version__}, {blas['internal_api']} {blas['version']} "

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from bpestimator import BackpropClassifier, BackpropRegressor
@@ -89,8 +89,35 @@ def test_a_value_that_a_parameter_cannot_have(kind, name, allowed, value):
         message = str(ours.value)
         assert message.startswith(f"The {name!r} parameter of {kind.__name__} must be ")
         assert allowed in message
-        assert message.endswith(f"Got {value!r} instead.")
+        assert f"Got {value!r} instead." in message
     assert not hasattr(est, "coefs_")
+
+
+@pytest.mark.parametrize(
+    ("params", "hint"),
+    [
+        ({"solver": "Adam"}, "Did you mean 'adam'?"),
+        ({"activation": "ReLU"}, "Did you mean 'relu'?"),
+        ({"activation": "sigmoid"}, "Did you mean 'logistic'?"),
+        ({"learning_rate": "inv_scaling"}, "Did you mean 'invscaling'?"),
+        ({"learning_rate": "0.01"}, "Did you mean the number 0.01, without quotes?"),
+        ({"loss": (64, 32)}, "Write hidden_layer_sizes=..."),
+    ],
+)
+def test_errors_guess_what_was_meant(params, hint):
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        BackpropRegressor(**params).fit(X, Y)
+
+
+def test_advice_fits_what_happened():
+    with pytest.warns(ConvergenceWarning, match=r"Increase max_iter, or raise learning_rate_init"):
+        BackpropRegressor(max_iter=2, random_state=0).fit(X, Y)
+    with pytest.warns(
+        ConvergenceWarning, match=r"The loss rose .* lower learning_rate \(now 100\)"
+    ):
+        BackpropRegressor(max_iter=2, learning_rate=100, random_state=0).fit(X, Y)
+    with pytest.warns(UserWarning, match="not used by solver='lbfgs'"):
+        BackpropRegressor(solver="lbfgs", learning_rate=0.1, max_iter=500).fit(X, Y)
 
 
 @pytest.mark.parametrize("kind", PAIRS)
@@ -203,7 +230,9 @@ DATA = {
         "validation set is too small. Increase 'validation_fraction'",
     ),
     "no validation set": (
-        regressor(**HELD_OUT, validation_fraction=0), lambda e: e.fit(X, Y), "must be a float in"
+        regressor(**HELD_OUT, validation_fraction=0),
+        lambda e: e.fit(X, Y),
+        "needs a 'validation_fraction' above 0",
     ),
     "a class too rare to split": (
         classifier(**HELD_OUT), lambda e: e.fit(X, RARE), "least populated class"

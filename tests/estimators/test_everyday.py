@@ -118,7 +118,10 @@ CLASSIFIERS = {
 }  # fmt: skip
 
 REGRESSORS = {
-    "pipeline": (scaled(regressor(max_iter=5000, solver="lbfgs", alpha=100)), 0.5),
+    "pipeline": (
+        scaled(BackpropRegressor(solver="lbfgs", max_iter=5000, alpha=100, random_state=0)),
+        0.5,
+    ),
     "transformed target": (transformed(), 0.5),
     "stacking": (
         StackingRegressor([("net", transformed()), ("linear", Ridge())], Ridge(), cv=3), 0.4

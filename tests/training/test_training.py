@@ -122,7 +122,7 @@ def plain(value):
         return all(isinstance(key, str) and plain(entry) for key, entry in value.items())
     if isinstance(value, list):
         return all(map(plain, value))
-    return type(value) in (int, float, str, bool, np.ndarray, type(None))
+    return isinstance(value, (int, float, str, np.ndarray, type(None)))
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS.values(), ids=OPTIMIZERS)
