@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,7 +21,7 @@ from bpestimator.nn.layout import Views
 
 
 @dataclass(frozen=True)
-class Call:
+class FitCall:
     """One call of ``fit`` or ``partial_fit``.
 
     incremental : whether it is ``partial_fit``
@@ -64,7 +65,7 @@ class BaseBackprop(BaseEstimator):
 
     # What a subclass answers.
 
-    def _encode(self, y: Any, dtype: Any, call: Call) -> tuple[Loss, int, np.ndarray]:
+    def _encode(self, y: Any, dtype: Any, call: FitCall) -> tuple[Loss, int, np.ndarray]:
         """The loss, the number of outputs, and y as the loss takes it."""
         raise NotImplementedError
 
@@ -100,22 +101,19 @@ class BaseBackprop(BaseEstimator):
                 "Set early_stopping=False, or use fit."
             )
         goes_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
-        call = Call(incremental, fresh=not goes_on, classes=classes)
-        before = self.__dict__.copy()
+        call = FitCall(incremental, fresh=not goes_on, classes=classes)
+        before, learnt = self.__dict__.copy(), False
         try:
             problem = self._problem(X, y, sample_weight, call)
             solve = descend if self.solver in options.STOCHASTIC_SOLVERS else minimize
-            learnt = solve(self, problem, call)
-        except BaseException:
-            learnt = False
-            raise
+            learnt, warning = solve(self, problem, call)
         finally:
-            # Whoever fails leaves no trace: what was known before is still known.
-            if not learnt:
-                self.__dict__.clear()
-                self.__dict__.update(before)
+            if not learnt:  # whoever fails leaves no trace: what was known is still known
+                self.__dict__ = before
+        if warning is not None:  # only now, lest a filter that raises it cost the fit
+            warnings.warn(warning, stacklevel=3)
 
-    def _problem(self, X: Any, y: Any, sample_weight: Any, call: Call) -> Problem:
+    def _problem(self, X: Any, y: Any, sample_weight: Any, call: FitCall) -> Problem:
         """Validate the data and set the network up, new or as ``coefs_`` are."""
         X, y = self._validate(X, y, reset=call.fresh or not hasattr(self, "n_features_in_"))
         weight = check_weights(sample_weight, X.shape[0])

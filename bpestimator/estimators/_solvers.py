@@ -24,13 +24,26 @@ from bpestimator.training import (
     StopReason,
     TrainingRules,
     TrainState,
+    check_total,
     minimize_lbfgs,
     rows_of,
     train,
 )
 
 if TYPE_CHECKING:
-    from bpestimator.estimators._base import BaseBackprop, Call
+    from bpestimator.estimators._base import BaseBackprop, FitCall
+
+
+_STOCHASTIC_ATTRIBUTES = (
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+)
+_INTERRUPTED = UserWarning("Training interrupted by user.")
+_INTERRUPTED_TOO_EARLY = UserWarning(
+    "Training interrupted by user. The model is what it was before."
+)
 
 
 class Problem(NamedTuple):
@@ -52,8 +65,19 @@ class Problem(NamedTuple):
     rng: np.random.RandomState
 
 
-def descend(est: BaseBackprop, problem: Problem, call: Call) -> bool:
-    """Train batch by batch; False if an interruption came before anything was learnt."""
+class Outcome(NamedTuple):
+    """How training went.
+
+    learnt : whether there is a new model; False if an interruption came too early for one
+    warning : what the user should know, or None
+    """
+
+    learnt: bool
+    warning: Warning | None = None
+
+
+def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
+    """Train batch by batch."""
     rate, schedule = options.schedule_of(est)
     rules = TrainingRules(
         optimizer=options.optimizer_of(est),
@@ -65,53 +89,61 @@ def descend(est: BaseBackprop, problem: Problem, call: Call) -> bool:
     state = _train_state(est, problem, call, rules, rate)
     batches, validate = _batches(est, problem)
     run = state.runs[0]
-    epochs_before = len(run.loss_curve)
+    scores_before = len(run.validation_scores or ())
     report = print if est.verbose else None
     reason = train(problem.spec, batches, rules, state, validate=validate, report=report)
 
     params = _params_to_keep(run, state, reason)
     if not np.isfinite(params).all():
-        del run.loss_curve[epochs_before:]
         _raise_non_finite(f"lower {options.rate_name(est)} (now {rate:g})")
-    n_judged = len(run.validation_scores or ()) if est.early_stopping else run.n_iter
-    if reason is StopReason.INTERRUPTED and _was_better_before(est, n_judged):
-        return False
+    judged = len(run.validation_scores or ()) - scores_before if est.early_stopping else run.n_iter
+    if reason is StopReason.INTERRUPTED and judged == 0 and hasattr(est, "coefs_"):
+        return Outcome(False, _INTERRUPTED_TOO_EARLY)
     _publish_run(est, run, state)
     est._publish(problem, params, _memory(est, state, rate))
     if reason is StopReason.INTERRUPTED:
-        _warn("Training interrupted by user.")
-    elif reason is StopReason.MAX_EPOCHS and not call.incremental:
-        _warn(
-            f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
-            f"optimization hasn't converged yet. {_advice(est, run, rate)}",
-            ConvergenceWarning,
+        return Outcome(True, _INTERRUPTED)
+    if reason is StopReason.MAX_EPOCHS and not call.incremental:
+        advice = _advice(est, run, rate)
+        return Outcome(
+            True,
+            ConvergenceWarning(
+                f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
+                f"optimization hasn't converged yet. {advice}"
+            ),
         )
-    return True
+    return Outcome(True)
 
 
 def _advice(est: BaseBackprop, run: Run, rate: float) -> str:
     """What to change after a run that did not converge."""
     rate_now = f"{options.rate_name(est)} (now {rate:g})"
-    if not run.loss_curve[-1] <= run.loss_curve[0]:
-        return f"The loss rose from {run.loss_curve[0]:g} to {run.loss_curve[-1]:g}: " + (
-            f"lower {rate_now}, or scale the data, for instance with StandardScaler."
+    first, last = run.loss_curve[-run.n_iter], run.loss_curve[-1]
+    if not last <= first:
+        return (
+            f"The loss rose from {first:g} to {last:g}: lower {rate_now}, or scale the data, for "
+            "instance with StandardScaler."
         )
     return f"Increase max_iter, or raise {rate_now} or tol (now {est.tol:g})."
 
 
-def minimize(est: BaseBackprop, problem: Problem, call: Call) -> bool:
-    """Train on all rows at once, by L-BFGS; False as in :func:`descend`."""
+def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
+    """Train on all rows at once, by L-BFGS."""
     spec, x, targets, weight, params, _ = problem
     if not isinstance(est.learning_rate, str):
-        _warn(f"learning_rate={est.learning_rate!r} is not used by solver='lbfgs'.")
+        warnings.warn(
+            f"learning_rate={est.learning_rate!r} is not used by solver='lbfgs'.", stacklevel=4
+        )
     # The line search needs more digits than float32 has.
     if not spec.loss.takes_labels:
         targets = targets.astype(np.float64, copy=False)
     total = np.array(x.shape[0] if weight is None else weight.sum(), np.float64)
     rows = rows_of(x.astype(np.float64, copy=False))
+    batch = Batch(rows, targets, weight, total)
+    check_total(batch)
     found = minimize_lbfgs(
         spec,
-        Batch(rows, targets, weight, total),
+        batch,
         options.penalty_of(est),
         params.astype(np.float64),
         tol=float(est.tol),
@@ -121,42 +153,29 @@ def minimize(est: BaseBackprop, problem: Problem, call: Call) -> bool:
     )
     if not np.isfinite(found.params).all():
         _raise_non_finite("use solver='adam'")
-    if found.interrupted and _was_better_before(est, found.n_iter):
-        return False
-    for name in (
-        "loss_curve_",
-        "best_loss_",
-        "validation_scores_",
-        "best_validation_score_",
-    ):
-        est.__dict__.pop(name, None)  # they would tell of an earlier fit
+    if found.interrupted and found.n_iter == 0 and hasattr(est, "coefs_"):
+        return Outcome(False, _INTERRUPTED_TOO_EARLY)
+    if call.fresh:
+        for name in _STOCHASTIC_ATTRIBUTES:
+            est.__dict__.pop(name, None)  # they would tell of an earlier fit
     est.n_iter_ = found.n_iter
     est.loss_ = found.loss
     est.t_ = 0 if call.fresh else getattr(est, "t_", 0)
-    est._publish(problem, found.params.astype(params.dtype, copy=False), {"solver": "lbfgs"})
+    stalled = 0 if call.fresh or est._memory is None else est._memory["stalled"]
+    memory = {"solver": "lbfgs", "stalled": stalled}
+    est._publish(problem, found.params.astype(params.dtype, copy=False), memory)
     if found.interrupted:
-        _warn("Training interrupted by user.")
-    elif found.problem:
-        _warn(
-            f"lbfgs failed to converge after {found.n_iter} iteration(s): {found.problem}. "
-            f"Increase max_iter (now {est.max_iter}) or max_fun (now {est.max_fun}), or scale "
-            "the data, for instance with StandardScaler.",
-            ConvergenceWarning,
+        return Outcome(True, _INTERRUPTED)
+    if found.problem:
+        return Outcome(
+            True,
+            ConvergenceWarning(
+                f"lbfgs failed to converge after {found.n_iter} iteration(s): {found.problem}. "
+                f"Increase max_iter (now {est.max_iter}) or max_fun (now {est.max_fun}), or "
+                "scale the data, for instance with StandardScaler."
+            ),
         )
-    return True
-
-
-def _was_better_before(est: BaseBackprop, n_iter: int) -> bool:
-    """Whether an interruption came so early that the older model, if any, is worth more."""
-    if n_iter > 0 or not hasattr(est, "coefs_"):
-        return False
-    _warn("Training interrupted by user. The model is what it was before.", depth=1)
-    return True
-
-
-def _warn(message: str, category: type[Warning] = UserWarning, *, depth: int = 0) -> None:
-    """Warn so that it points at the user's call; ``depth`` functions below a solver."""
-    warnings.warn(message, category, stacklevel=5 + depth)
+    return Outcome(True)
 
 
 def _raise_non_finite(advice: str) -> None:
@@ -168,7 +187,7 @@ def _raise_non_finite(advice: str) -> None:
 
 
 def _train_state(
-    est: BaseBackprop, problem: Problem, call: Call, rules: TrainingRules, rate: float
+    est: BaseBackprop, problem: Problem, call: FitCall, rules: TrainingRules, rate: float
 ) -> TrainState:
     """A new state, or the one that the fitted attributes and ``_memory`` describe."""
     params = problem.params
@@ -198,10 +217,12 @@ def _train_state(
 
 def _continued_run(est: BaseBackprop) -> Run:
     memory = est._memory or {}
+    scores = getattr(est, "validation_scores_", None)
     return Run(
-        loss_curve=getattr(est, "loss_curve_", []),
+        # Copies: a call that fails must leave the estimator's own lists as they were.
+        loss_curve=list(getattr(est, "loss_curve_", ())),
         best_loss=getattr(est, "best_loss_", inf),
-        validation_scores=getattr(est, "validation_scores_", None),
+        validation_scores=None if scores is None else list(scores),
         best_validation_score=getattr(est, "best_validation_score_", None),
         stalled=memory.get("stalled", 0),
     )
@@ -284,10 +305,10 @@ def _batch_size(est: BaseBackprop, n_rows: int) -> int:
     if est.batch_size == "auto":
         return min(200, n_rows)
     if est.batch_size > n_rows:
-        _warn(
+        warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
             f"{est.batch_size} to {n_rows}.",
-            depth=2,
+            stacklevel=6,
         )
     return min(int(est.batch_size), n_rows)
 

@@ -84,6 +84,7 @@ def decode_classes(predictions: np.ndarray, classes: np.ndarray, link_name: str)
 
 def encode_numbers(y: Any, loss: Loss, dtype: Any) -> np.ndarray:
     """Regression targets of shape (n, outputs); ValueError outside the loss's domain."""
+    y = y.toarray() if hasattr(y, "toarray") else y
     if y.dtype.kind not in "biuf":
         raise ValueError(
             "Unknown label type: BackpropRegressor takes numbers as y. Got values such as "
@@ -122,9 +123,4 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}!")
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    if weights.sum() == 0:
-        raise ValueError(
-            "Sample weights must not sum to zero: losses are divided by their sum. Got weights "
-            f"from {weights.min():g} to {weights.max():g}."
-        )
     return weights

@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from bpestimator.estimators import _options as options
 from bpestimator.estimators import _targets
-from bpestimator.estimators._base import BaseBackprop, Call, is_stochastic
+from bpestimator.estimators._base import BaseBackprop, FitCall, is_stochastic
 from bpestimator.nn import LOSSES, Loss
 
 REGRESSION_LOSSES = ("squared_error", "poisson")
@@ -150,34 +150,37 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         "loss": options.Choice(REGRESSION_LOSSES),
     }
 
+    _y_numeric = True
+    _needed_to_predict = ()
+
     def __init__(
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-    ):
+        solver: Any = "adam",
+        alpha: Any = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: Any = 0.001,
+        power_t: Any = 0.5,
+        max_iter: Any = 200,
+        shuffle: Any = True,
+        random_state: Any = None,
+        tol: Any = 1e-4,
+        verbose: Any = False,
+        warm_start: Any = False,
+        momentum: Any = 0.9,
+        nesterovs_momentum: Any = True,
+        early_stopping: Any = False,
+        validation_fraction: Any = 0.1,
+        beta_1: Any = 0.9,
+        beta_2: Any = 0.999,
+        epsilon: Any = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: Any = 15000,
+    ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -269,7 +272,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         tags.target_tags.multi_output = True
         return tags
 
-    def _encode(self, y: Any, dtype: Any, call: Call) -> tuple[Loss, int, np.ndarray]:
+    def _encode(self, y: Any, dtype: Any, call: FitCall) -> tuple[Loss, int, np.ndarray]:
         loss = LOSSES[self.loss]
         targets = _targets.encode_numbers(y, loss, dtype)
         return loss, targets.shape[1], targets

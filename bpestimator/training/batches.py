@@ -81,7 +81,9 @@ class Batches:
 
     def _source_of(self, x: Any, *, in_order: bool) -> Any:
         if self._sparse:
-            return _CSCRows(x) if x.format == "csc" else _CSRRows(x)
+            # Duplicate or unsorted entries would not survive the detour through CSR.
+            quick = x.format == "csc" and x.has_canonical_format
+            return _CSCRows(x) if quick else _SparseRows(x)
         return _DenseRows(x, self._block_size, in_order=in_order)
 
     def _view(self, start: int, size: int, dtype: Any) -> Batch:
@@ -148,8 +150,8 @@ class _DenseRows:
             self._x.take(rows, 0, self.buffer[: rows.size], "clip")
 
 
-class _CSRRows:
-    """Rows of a CSR matrix."""
+class _SparseRows:
+    """Rows of a sparse matrix."""
 
     def __init__(self, x: Any) -> None:
         self._x = x

@@ -29,6 +29,15 @@ class Batch(NamedTuple):
     total: Array
 
 
+def check_total(batch: Batch) -> None:
+    """ValueError if weights cancel out: the gradient is divided by their sum."""
+    if batch.weight is not None and batch.total == 0:
+        raise ValueError(
+            "The sample weights of a batch sum to zero although not all of them are zero: weights "
+            f"from {batch.weight.min():g} to {batch.weight.max():g}. Use weights of at least 0."
+        )
+
+
 class Objective:
     """Penalised loss of batches at ``flat``, and its gradient.
 

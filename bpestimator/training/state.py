@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import Any
@@ -85,7 +86,8 @@ class TrainState:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> TrainState:
-        """The state that :meth:`to_dict` wrote down."""
+        """A state like the one that :meth:`to_dict` wrote down, with arrays of its own."""
+        saved = deepcopy(saved)
         rng = np.random.RandomState()
         rng.set_state(saved["rng"])
         return cls(

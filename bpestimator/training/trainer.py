@@ -17,7 +17,7 @@ from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.nn.tape import Call
 from bpestimator.training.batches import Batches
-from bpestimator.training.objective import Batch, Objective
+from bpestimator.training.objective import Batch, Objective, check_total
 from bpestimator.training.optimizers import Optimizer
 from bpestimator.training.penalties import L2
 from bpestimator.training.schedules import Clock, Schedule
@@ -145,8 +145,11 @@ class Descent:
         for rows in self._batches.epoch(state.order, state.rng):
             steps, groups = self._plans[rows]
             for number, step in enumerate(steps):
-                if weighted and not np.any(self._batches.blocks[rows][number].weight):
-                    continue  # rows that do not count teach nothing
+                if weighted:
+                    batch = self._batches.blocks[rows][number]
+                    if not np.any(batch.weight):
+                        continue  # rows that do not count teach nothing
+                    check_total(batch)
                 for call in step:
                     call()
             losses += [self._losses(group) for group in groups]
