@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from math import inf, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from bpestimator.estimators import _options as options
-from bpestimator.nn import NetworkSpec, predict
+from bpestimator.nn import NetworkSpec, predict, rows_of
 from bpestimator.training import (
     Batch,
     Batches,
@@ -26,7 +27,6 @@ from bpestimator.training import (
     TrainState,
     check_total,
     minimize_lbfgs,
-    rows_of,
     train,
 )
 
@@ -40,10 +40,8 @@ _STOCHASTIC_ATTRIBUTES = (
     "validation_scores_",
     "best_validation_score_",
 )
-_INTERRUPTED = UserWarning("Training interrupted by user.")
-_INTERRUPTED_TOO_EARLY = UserWarning(
-    "Training interrupted by user. The model is what it was before."
-)
+_INTERRUPTED = "Training interrupted by user."
+_INTERRUPTED_TOO_EARLY = f"{_INTERRUPTED} The model is what it was before."
 
 
 class Problem(NamedTuple):
@@ -98,11 +96,11 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
         _raise_non_finite(f"lower {options.rate_name(est)} (now {rate:g})")
     judged = len(run.validation_scores or ()) - scores_before if est.early_stopping else run.n_iter
     if reason is StopReason.INTERRUPTED and judged == 0 and hasattr(est, "coefs_"):
-        return Outcome(False, _INTERRUPTED_TOO_EARLY)
+        return Outcome(False, UserWarning(_INTERRUPTED_TOO_EARLY))
     _publish_run(est, run, state)
     est._publish(problem, params, _memory(est, state, rate))
     if reason is StopReason.INTERRUPTED:
-        return Outcome(True, _INTERRUPTED)
+        return Outcome(True, UserWarning(_INTERRUPTED))
     if reason is StopReason.MAX_EPOCHS and not call.incremental:
         advice = _advice(est, run, rate)
         return Outcome(
@@ -154,7 +152,7 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     if not np.isfinite(found.params).all():
         _raise_non_finite("use solver='adam'")
     if found.interrupted and found.n_iter == 0 and hasattr(est, "coefs_"):
-        return Outcome(False, _INTERRUPTED_TOO_EARLY)
+        return Outcome(False, UserWarning(_INTERRUPTED_TOO_EARLY))
     if call.fresh:
         for name in _STOCHASTIC_ATTRIBUTES:
             est.__dict__.pop(name, None)  # they would tell of an earlier fit
@@ -165,7 +163,7 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     memory = {"solver": "lbfgs", "stalled": stalled}
     est._publish(problem, found.params.astype(params.dtype, copy=False), memory)
     if found.interrupted:
-        return Outcome(True, _INTERRUPTED)
+        return Outcome(True, UserWarning(_INTERRUPTED))
     if found.problem:
         return Outcome(
             True,
@@ -238,11 +236,8 @@ def _recall_optimizer(
     sizes = {np.size(moment) for moment in memory["optimizer"].values() if np.ndim(moment)}
     if sizes != {state.params.size}:
         return
-    # Copies, so that a call that ends in an error leaves the memory as it was.
-    state.optimizer = {
-        key: value.copy() if isinstance(value, np.ndarray) else value
-        for key, value in memory["optimizer"].items()
-    }
+    # A copy, so that a call that ends in an error leaves the memory as it was.
+    state.optimizer = deepcopy(memory["optimizer"])
     state.clock = state.clock._replace(epoch=memory["epoch"])
     if memory["learning_rate_init"] == rate:
         state.initial_rate[:] = memory["initial_rate"]

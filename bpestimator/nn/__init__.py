@@ -25,7 +25,14 @@ from bpestimator.nn.activations import ACTIVATIONS, Activation
 from bpestimator.nn.initializers import glorot_uniform
 from bpestimator.nn.layout import Layout
 from bpestimator.nn.losses import LOSSES, Loss
-from bpestimator.nn.network import NetworkSpec, SparseRows, backward, forward, predict
+from bpestimator.nn.network import (
+    NetworkSpec,
+    SparseRows,
+    backward,
+    forward,
+    predict,
+    rows_of,
+)
 from bpestimator.nn.tape import call, play
 from bpestimator.nn.workspace import Workspace
 
@@ -44,4 +51,5 @@ __all__ = [
     "glorot_uniform",
     "play",
     "predict",
+    "rows_of",
 ]

@@ -205,9 +205,8 @@ class LogLoss(Loss):
         outputs = raw.shape[-1]
         p_true = record[..., 0]
         row_starts = np.arange(0, raw.size, outputs).reshape(p_true.shape)
-        place = ws.empty(
-            row_starts.shape, row_starts.dtype
-        )  # of each row's true class in the flattened raw
+        # Where each row's true class lies in the flattened raw outputs.
+        place = ws.empty(row_starts.shape, row_starts.dtype)
         excess = ws.empty(p_true.shape, raw.dtype)
         yield from self.link(raw, ws)
         yield call(add, row_starts, y, place)
@@ -232,7 +231,9 @@ class LogLoss(Loss):
 @lru_cache(maxsize=64)
 def _first_sums(lead: Shape, outputs: int) -> Array:
     """Where each batch's sums per class start, of shape lead + (1,)."""
-    return np.arange(0, prod(lead) * outputs, outputs).reshape((*lead, 1))
+    starts = np.arange(0, prod(lead) * outputs, outputs).reshape((*lead, 1))
+    starts.flags.writeable = False  # every caller shares it
+    return starts
 
 
 LOSSES: Mapping[str, Loss] = {

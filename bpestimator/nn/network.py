@@ -75,6 +75,11 @@ class SparseRows:
             out[model] = self.matrix.T @ b[model]
 
 
+def rows_of(x: Any) -> Array | SparseRows:
+    """Rows as the passes below take them."""
+    return x if isinstance(x, np.ndarray) else SparseRows(x)
+
+
 def product(a: Array | SparseRows, b: Array, out: Array) -> Call:
     """out := a b, over the last two axes."""
     if isinstance(a, SparseRows):
@@ -143,9 +148,8 @@ def predict(x: Any, params: Views, spec: NetworkSpec, *, in_chunks: bool = True)
         if size not in workspaces:
             workspaces[size] = Workspace(spec.sizes, size, dtype=dtype, forward_only=True)
         ws = workspaces[size]
-        source = part if isinstance(part, np.ndarray) else SparseRows(part)
         ws.rewind()
-        play(forward(source, params, spec, ws))
+        play(forward(rows_of(part), params, spec, ws))
         play(spec.loss.link(ws.outputs[-1], ws))
         predictions[start : start + chunk] = ws.outputs[-1]
     return predictions

@@ -1,6 +1,6 @@
 """Tape: a step, written down once as a list of calls on arrays that stay where they are.
 
-Training a small network is some thirty NumPy calls a step, each of half a microsecond or
+Training a small network is some forty NumPy calls a step, each of half a microsecond or
 little more; finding their arguments anew every time would cost a quarter on top. So the
 functions that spell out the maths *yield* their calls, with the arrays they work on. Played
 at once, that is a computation; kept as a list, it is a step to play for every batch.

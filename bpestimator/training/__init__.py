@@ -6,7 +6,7 @@ resuming after an interruption are the same act. Nothing here knows scikit-learn
 
 from bpestimator.training.batches import Batches
 from bpestimator.training.lbfgs import minimize_lbfgs
-from bpestimator.training.objective import Batch, Objective, check_total, rows_of
+from bpestimator.training.objective import Batch, Objective, check_total
 from bpestimator.training.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from bpestimator.training.penalties import L2
 from bpestimator.training.schedules import SCHEDULES, Clock, Schedule
@@ -33,6 +33,5 @@ __all__ = [
     "TrainingRules",
     "check_total",
     "minimize_lbfgs",
-    "rows_of",
     "train",
 ]

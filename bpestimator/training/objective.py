@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy import divide, multiply
 
 from bpestimator.nn.layout import Array, empty_buffer
@@ -31,7 +30,7 @@ class Batch(NamedTuple):
 
 def check_total(batch: Batch) -> None:
     """ValueError if weights cancel out: the gradient is divided by their sum."""
-    if batch.weight is not None and batch.total == 0:
+    if batch.weight is not None and batch.total == 0 and batch.weight.any():
         raise ValueError(
             "The sample weights of a batch sum to zero although not all of them are zero: weights "
             f"from {batch.weight.min():g} to {batch.weight.max():g}. Use weights of at least 0."
@@ -79,8 +78,7 @@ class Objective:
             For the penalty: the squared norm of each layer's weights.
         """
         spec, n_weights = self.spec, self.spec.layout.n_weights
-        rows = batch.y.shape[-1] if spec.loss.takes_labels else batch.y.shape[-2]
-        ws = self._workspace(rows)
+        ws = self._workspace(record.shape[-2])
         raw = ws.outputs[-1]
 
         yield from squared_norms(self._layers, norms)
@@ -116,8 +114,3 @@ class Objective:
             self._workspaces[rows] = Workspace(self.spec.sizes, rows, lead, dtype)
         self._workspaces[rows].rewind()
         return self._workspaces[rows]
-
-
-def rows_of(x: Any) -> Array | SparseRows:
-    """Rows as the network takes them."""
-    return x if isinstance(x, np.ndarray) else SparseRows(x)

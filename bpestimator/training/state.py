@@ -73,10 +73,7 @@ class TrainState:
         """A deep copy in plain arrays, dicts, lists and numbers."""
         return {
             "params": self.params.copy(),
-            "optimizer": {
-                key: value.copy() if isinstance(value, np.ndarray) else value
-                for key, value in self.optimizer.items()
-            },
+            "optimizer": deepcopy(self.optimizer),
             "initial_rate": self.initial_rate.copy(),
             "clock": self.clock._asdict(),
             "rng": self.rng.get_state(legacy=False),

@@ -145,11 +145,9 @@ class Descent:
         for rows in self._batches.epoch(state.order, state.rng):
             steps, groups = self._plans[rows]
             for number, step in enumerate(steps):
-                if weighted:
-                    batch = self._batches.blocks[rows][number]
-                    if not np.any(batch.weight):
-                        continue  # rows that do not count teach nothing
-                    check_total(batch)
+                if weighted and self._batches.blocks[rows][number].total == 0:
+                    check_total(self._batches.blocks[rows][number])
+                    continue  # rows that do not count teach nothing
                 for call in step:
                     call()
             losses += [self._losses(group) for group in groups]

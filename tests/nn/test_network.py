@@ -16,9 +16,9 @@ from bpestimator.nn import (
     glorot_uniform,
     play,
     predict,
+    rows_of,
 )
 from bpestimator.nn.network import CHUNK_ROWS, EXACT_ROWS
-from bpestimator.training import rows_of
 
 
 def gradient(spec, x, y, params):
