@@ -39,7 +39,7 @@ def is_within(name, packages):
 
 def test_there_is_something_to_read():
     assert {"nn/network.py", "training/trainer.py", "estimators/_base.py", COMPAT} <= set(FILES)
-    assert "bpestimator.nn.LOSSES" in set(imports("estimators/_base.py"))
+    assert "bpestimator.nn.NetworkSpec" in set(imports("estimators/_base.py"))
 
 
 @pytest.mark.parametrize("file", FILES)

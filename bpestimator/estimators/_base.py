@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
+from math import isfinite
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,8 +17,22 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from bpestimator.estimators import _options as options
 from bpestimator.estimators._solvers import Problem, descend, minimize
 from bpestimator.estimators._targets import check_weights
-from bpestimator.nn import LOSSES, Loss, NetworkSpec, glorot_uniform, predict
+from bpestimator.estimators._threads import (
+    blas_threads,
+    blas_threads_of_user,
+    largest_product,
+)
+from bpestimator.nn import (
+    EXACT_ROWS,
+    LOSS_OF_LINK,
+    Loss,
+    NetworkSpec,
+    glorot_uniform,
+    predict,
+)
 from bpestimator.nn.layout import Views
+
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,25 @@ def is_stochastic(est: Any) -> bool:
     return True
 
 
+def _layers(coefs: Sequence[Any], intercepts: Sequence[Any]) -> Views:
+    """``coefs_`` and ``intercepts_``, which a user may have set, as arrays."""
+    return Views([np.asarray(coef) for coef in coefs], [np.asarray(b) for b in intercepts])
+
+
+def _sizes_of(layers: Views) -> tuple[int, ...]:
+    """Units per layer; ValueError if the layers' shapes do not chain."""
+    shapes = [weights.shape for weights in layers.weights]
+    widths = [biases.shape for biases in layers.biases]
+    sizes = (*shapes[0][:1], *chain(*widths)) if shapes else ()
+    if len(sizes) < 2 or list(pairwise(sizes)) != shapes:
+        raise ValueError(
+            "Every layer of coefs_ must be of shape (fan_in, fan_out), with as many columns "
+            "as its intercepts_ has entries and as the next layer has rows. Got coefs_ of "
+            f"shapes {shapes} and intercepts_ of shapes {widths}."
+        )
+    return sizes
+
+
 class BaseBackprop(BaseEstimator):
     """Training and prediction, whatever y means.
 
@@ -55,7 +89,7 @@ class BaseBackprop(BaseEstimator):
 
     _rules: ClassVar[Mapping[str, Any]] = options.RULES
     _y_numeric = False
-    _needed_to_predict: ClassVar[tuple[str, ...]] = ("out_activation_",)
+    _fitted_attributes: ClassVar[set[str]] = {"coefs_", "intercepts_", "out_activation_"}
     _memory: dict[str, Any] | None = None
 
     def __sklearn_tags__(self) -> Any:
@@ -71,7 +105,7 @@ class BaseBackprop(BaseEstimator):
 
     def _loss_of_model(self) -> Loss:
         """The loss whose link turns the raw outputs of ``coefs_`` into predictions."""
-        return next(loss for loss in LOSSES.values() if loss.link_name == self.out_activation_)
+        return LOSS_OF_LINK[self.out_activation_]
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         """What early stopping's split is stratified by."""
@@ -154,22 +188,9 @@ class BaseBackprop(BaseEstimator):
         """The float type that ``coefs_`` and ``intercepts_`` fit in."""
         return np.result_type(np.float32, *map(np.asarray, [*self.coefs_, *self.intercepts_]))
 
-    def _sizes_of_coefs(self) -> tuple[int, ...]:
-        """Units per layer by the shapes of ``coefs_``; ValueError if they do not chain."""
-        shapes = [np.shape(coef) for coef in self.coefs_]
-        widths = [np.shape(intercept) for intercept in self.intercepts_]
-        chained = all(a[-1:] == b[:1] for a, b in pairwise(shapes))
-        if not shapes or not chained or [shape[1:] for shape in shapes] != widths:
-            raise ValueError(
-                "Every layer of coefs_ must be of shape (fan_in, fan_out), with as many columns "
-                "as its intercepts_ has entries and as the next layer has rows. Got coefs_ of "
-                f"shapes {shapes} and intercepts_ of shapes {widths}."
-            )
-        return (shapes[0][0], *(shape[1] for shape in shapes))
-
     def _sizes_to_continue(self, n_features: int, n_outputs: int) -> tuple[int, ...]:
         """Units per layer of ``coefs_``, checked against the data and the parameters."""
-        sizes = self._sizes_of_coefs()
+        sizes = _sizes_of(_layers(self.coefs_, self.intercepts_))
         wanted = options.hidden_layer_sizes(self.hidden_layer_sizes)
         built = wanted if self._memory is None else self._memory["hidden_layer_sizes"]
         if wanted not in (built, sizes[1:-1]):
@@ -201,14 +222,43 @@ class BaseBackprop(BaseEstimator):
 
     def _predict(self, X: Any) -> np.ndarray:
         """Predictions of shape (n, outputs), by ``coefs_`` and ``intercepts_`` as they are."""
-        check_is_fitted(self, ["coefs_", "intercepts_", *self._needed_to_predict])
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        if not isinstance(X, np.ndarray):
-            X = X.tocsr()
-        sizes = self._sizes_of_coefs()
-        if X.shape[1] != sizes[0]:
-            raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {sizes[0]} rows.")
+        if not self._is_valid(X):
+            X = self._validate_to_predict(X)
+        params = _layers(self.coefs_, self.intercepts_)
+        sizes = _sizes_of(params)
+        rows, features = X.shape
+        if features != sizes[0]:
+            raise ValueError(f"X has {features} features, but coefs_[0] has {sizes[0]} rows.")
         spec = self._spec(sizes, self._loss_of_model())
-        weights = [np.asarray(coef) for coef in self.coefs_]
-        biases = [np.asarray(intercept) for intercept in self.intercepts_]
-        return predict(X, Views(weights, biases), spec)
+        if rows == 1:
+            return predict(X, params, spec)
+        with blas_threads(largest_product(sizes, min(rows, EXACT_ROWS))):
+            workers = blas_threads_of_user() if rows > EXACT_ROWS else 1
+            return predict(X, params, spec, workers=workers)
+
+    def _is_valid(self, X: Any) -> bool:
+        """Whether validation would find nothing and change nothing; False on any doubt.
+
+        Validation takes ten times as long as the prediction for one row.
+        """
+        known = self.__dict__
+        if not (
+            type(X) is np.ndarray
+            and X.dtype in _FLOATS
+            and X.ndim == 2
+            and X.size > 0
+            and X.flags.c_contiguous
+            and X.shape[1] == known.get("n_features_in_")
+            and "feature_names_in_" not in known
+            and known.keys() >= self._fitted_attributes
+        ):
+            return False
+        # Infinity or NaN among the entries makes the sum of their squares one too.
+        entries = X.reshape(-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return isfinite(entries.dot(entries))
+
+    def _validate_to_predict(self, X: Any) -> Any:
+        check_is_fitted(self, list(self._fitted_attributes))
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        return X if isinstance(X, np.ndarray) else X.tocsr()

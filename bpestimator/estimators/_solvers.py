@@ -16,7 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from bpestimator.estimators import _options as options
-from bpestimator.nn import NetworkSpec, predict, rows_of
+from bpestimator.estimators._threads import blas_threads, largest_product
+from bpestimator.nn import EXACT_ROWS, NetworkSpec, predict, rows_of
 from bpestimator.training import (
     Batch,
     Batches,
@@ -89,7 +90,9 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     run = state.runs[0]
     scores_before = len(run.validation_scores or ())
     report = print if est.verbose else None
-    reason = train(problem.spec, batches, rules, state, validate=validate, report=report)
+    product = largest_product(problem.spec.sizes, batches.batch_size)
+    with blas_threads(product):
+        reason = train(problem.spec, batches, rules, state, validate=validate, report=report)
 
     params = _params_to_keep(run, state, reason)
     if not np.isfinite(params).all():
@@ -139,16 +142,17 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     rows = rows_of(x.astype(np.float64, copy=False))
     batch = Batch(rows, targets, weight, total)
     check_total(batch)
-    found = minimize_lbfgs(
-        spec,
-        batch,
-        options.penalty_of(est),
-        params.astype(np.float64),
-        tol=float(est.tol),
-        max_iter=int(est.max_iter),
-        max_fun=int(est.max_fun),
-        report=print if est.verbose else None,
-    )
+    with blas_threads(largest_product(spec.sizes, min(x.shape[0], EXACT_ROWS))):
+        found = minimize_lbfgs(
+            spec,
+            batch,
+            options.penalty_of(est),
+            params.astype(np.float64),
+            tol=float(est.tol),
+            max_iter=int(est.max_iter),
+            max_fun=int(est.max_fun),
+            report=print if est.verbose else None,
+        )
     if not np.isfinite(found.params).all():
         _raise_non_finite("use solver='adam'")
     if found.interrupted and found.n_iter == 0 and hasattr(est, "coefs_"):

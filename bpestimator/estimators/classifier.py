@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
@@ -143,7 +143,12 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
 
     loss = "log_loss"
     classes_: np.ndarray
-    _needed_to_predict = ("out_activation_", "classes_")
+    _fitted_attributes: ClassVar[set[str]] = {
+        "coefs_",
+        "intercepts_",
+        "out_activation_",
+        "classes_",
+    }
     _takes_sparse_y = False
 
     def __init__(
@@ -277,8 +282,10 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         """
         probabilities = self._predict(X)
         if probabilities.shape[1] == 1:
-            positive = probabilities.ravel()
-            return np.vstack([1 - positive, positive]).T
+            both = np.empty((2, len(probabilities)), probabilities.dtype)
+            both[1] = probabilities[:, 0]
+            np.subtract(1, both[1], both[0])
+            return both.T
         return probabilities
 
     def predict_log_proba(self, X: Any) -> np.ndarray:

@@ -151,7 +151,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     }
 
     _y_numeric = True
-    _needed_to_predict = ()
+    _fitted_attributes: ClassVar[set[str]] = {"coefs_", "intercepts_"}
 
     def __init__(
         self,

@@ -24,8 +24,9 @@ Nothing here draws random numbers, prints, or knows scikit-learn.
 from bpestimator.nn.activations import ACTIVATIONS, Activation
 from bpestimator.nn.initializers import glorot_uniform
 from bpestimator.nn.layout import Layout
-from bpestimator.nn.losses import LOSSES, Loss
+from bpestimator.nn.losses import LOSS_OF_LINK, LOSSES, Loss
 from bpestimator.nn.network import (
+    EXACT_ROWS,
     NetworkSpec,
     SparseRows,
     backward,
@@ -38,6 +39,8 @@ from bpestimator.nn.workspace import Workspace
 
 __all__ = [
     "ACTIVATIONS",
+    "EXACT_ROWS",
+    "LOSS_OF_LINK",
     "LOSSES",
     "Activation",
     "Layout",

@@ -239,3 +239,6 @@ def _first_sums(lead: Shape, outputs: int) -> Array:
 LOSSES: Mapping[str, Loss] = {
     loss.name: loss for loss in (LogLoss(), BinaryLogLoss(), SquaredError(), Poisson())
 }
+
+# What turns the raw outputs of a fitted network into predictions.
+LOSS_OF_LINK: Mapping[str, Loss] = {loss.link_name: loss for loss in LOSSES.values()}

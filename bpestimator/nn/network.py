@@ -14,6 +14,7 @@ errors", Nature 323 (1986).
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -130,26 +131,52 @@ def backward(
             yield from spec.activations[k - 1].backward(below, delta_below, ws)
 
 
-def predict(x: Any, params: Views, spec: NetworkSpec, *, in_chunks: bool = True) -> Array:
+def predict(
+    x: Any, params: Views, spec: NetworkSpec, *, in_chunks: bool = True, workers: int = 1
+) -> Array:
     """Predictions of shape (rows, outputs), the link applied, of one model.
 
-    More than ``EXACT_ROWS`` rows are computed in chunks unless ``in_chunks`` is false, so
-    that memory does not grow with rows times hidden units. All buffers belong to this call:
-    it is safe from any number of threads.
+    All buffers belong to this call: it is safe from any number of threads.
+
+    Parameters
+    ----------
+    x : ndarray or CSR matrix of shape (rows, features)
+    params : Views
+    spec : NetworkSpec
+    in_chunks : bool, default=True
+        Whether more than ``EXACT_ROWS`` rows are computed in chunks, so that memory does not
+        grow with rows times hidden units.
+    workers : int, default=1
+        Most threads that share the chunks.
     """
     rows = x.shape[0]
     dtype = np.result_type(x.dtype, *params.weights)
+    if not in_chunks or rows <= EXACT_ROWS:
+        return _predict_part(x, params, spec, Workspace(spec.sizes, rows, (), dtype, False))
     predictions = np.empty((rows, spec.sizes[-1]), dtype)
-    chunk = CHUNK_ROWS if in_chunks and rows > EXACT_ROWS else rows
-    workspaces: dict[int, Workspace] = {}
-    for start in range(0, rows, chunk):
-        part = x[start : start + chunk] if chunk < rows else x
-        size = part.shape[0]
-        if size not in workspaces:
-            workspaces[size] = Workspace(spec.sizes, size, dtype=dtype, forward_only=True)
-        ws = workspaces[size]
-        ws.rewind()
-        play(forward(rows_of(part), params, spec, ws))
-        play(spec.loss.link(ws.outputs[-1], ws))
-        predictions[start : start + chunk] = ws.outputs[-1]
+
+    def fill(part: range) -> None:
+        ws = Workspace(spec.sizes, CHUNK_ROWS, (), dtype, False)
+        for start in part[::CHUNK_ROWS]:
+            chunk = slice(start, min(start + CHUNK_ROWS, part.stop))
+            if chunk.stop - start < CHUNK_ROWS:
+                ws = Workspace(spec.sizes, chunk.stop - start, (), dtype, False)
+            predictions[chunk] = _predict_part(x[chunk], params, spec, ws)
+
+    share = -(-rows // (CHUNK_ROWS * workers)) * CHUNK_ROWS
+    parts = [range(start, min(start + share, rows)) for start in range(0, rows, share)]
+    if len(parts) == 1:
+        fill(parts[0])
+    else:
+        # NumPy lets other threads run while it computes.
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(fill, parts))
     return predictions
+
+
+def _predict_part(x: Any, params: Views, spec: NetworkSpec, ws: Workspace) -> Array:
+    """Predictions for all rows at once, in the last buffer of ``ws``."""
+    ws.rewind()
+    play(forward(rows_of(x), params, spec, ws))
+    play(spec.loss.link(ws.outputs[-1], ws))
+    return ws.outputs[-1]

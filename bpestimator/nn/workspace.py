@@ -15,7 +15,7 @@ from bpestimator.nn.layout import Array, Shape, empty_buffer
 
 
 class Workspace:
-    """Buffers for batches of ``rows`` rows.
+    """Buffers for batches of ``rows`` rows, for the forward pass or for both.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Workspace:
         a_1 ... a_L, each layer's outputs; the last are the raw outputs.
     deltas : list of ndarray
         d loss / d z_k, of the same shapes. The last *is* the raw outputs' buffer: a loss
-        turns raw outputs into their delta in place. Empty if ``forward_only``.
+        turns raw outputs into their delta in place. Empty unless ``backward``.
 
     Further buffers are made on request, and again the same ones, in the same order, after
     :meth:`rewind`: all batches of one size share them.
@@ -35,13 +35,12 @@ class Workspace:
         rows: int,
         lead: Shape = (),
         dtype: Any = np.float64,
-        *,
-        forward_only: bool = False,
+        backward: bool = True,
     ) -> None:
         shapes = [(*lead, rows, width) for width in sizes[1:]]
         self.outputs: list[Array] = [empty_buffer(shape, dtype) for shape in shapes]
         self.deltas: list[Array] = []
-        if not forward_only:
+        if backward:
             self.deltas = [empty_buffer(shape, dtype) for shape in shapes[:-1]]
             self.deltas.append(self.outputs[-1])
         self._extra: list[Array] = []

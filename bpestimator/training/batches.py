@@ -35,8 +35,8 @@ class Batches:
 
     Attributes
     ----------
-    n_rows : int
-        Rows of an epoch.
+    n_rows, batch_size : int
+        Rows of an epoch, and of a batch.
     blocks : dict of list of Batch
         For each number of rows that a block of batches may have, its batches: views of
         buffers that every block fills anew.
@@ -54,6 +54,7 @@ class Batches:
         shuffle: bool,
         rows: Array | None = None,
     ) -> None:
+        self.batch_size = batch_size
         self._shuffle = shuffle
         self._rows = rows
         self.n_rows = x.shape[0] if rows is None else rows.size

@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import scipy.optimize
+from numpy import add, copyto
 
 from bpestimator.nn.layout import Array
-from bpestimator.nn.network import NetworkSpec
-from bpestimator.nn.tape import play
+from bpestimator.nn.network import EXACT_ROWS, NetworkSpec, SparseRows, rows_of
+from bpestimator.nn.tape import Calls, call, play
 from bpestimator.training.objective import Batch, Objective
 from bpestimator.training.penalties import L2
 from bpestimator.training.stopping import Report
+
+# Above EXACT_ROWS, rows are taken in chunks whose hidden layers stay in the cache.
+CHUNK_ROWS = 512
 
 
 @dataclass
@@ -62,7 +66,31 @@ class FullBatch:
         width = spec.loss.record_width(spec.sizes[-1])
         self._record = np.empty((*lead, rows, width), params.dtype)
         self._norms = np.empty((*lead, len(spec.sizes) - 1), params.dtype)
-        self._gradient = list(self._objective.gradient(batch, self._record, self._norms))
+        if rows <= EXACT_ROWS:
+            self._gradient = list(self._objective.gradient(batch, self._record, self._norms))
+        else:
+            self._gradient = list(self._gradient_in_chunks(rows))
+
+    def _gradient_in_chunks(self, rows: int) -> Calls:
+        """As :meth:`Objective.gradient`, with hidden layers that stay in the cache."""
+        objective, (x, y, weight, total) = self._objective, self._batch
+        x = x.matrix.tocsr() if isinstance(x, SparseRows) else x
+        row_axis = -1 if objective.spec.loss.takes_labels else -2
+        collected = np.empty_like(objective.grad)
+        yield from objective.norms(self._norms)
+        yield call(collected.fill, 0)
+        for start in range(0, rows, CHUNK_ROWS):
+            some = slice(start, min(start + CHUNK_ROWS, rows))
+            chunk = Batch(
+                rows_of(x[some] if x.ndim == 2 else x[..., some, :]),
+                y[..., some] if row_axis == -1 else y[..., some, :],
+                None if weight is None else weight[..., some],
+                total,
+            )
+            yield from objective.summed(chunk, self._record[..., some, :])
+            yield call(add, collected, objective.grad, collected)
+        yield call(copyto, objective.grad, collected)
+        yield from objective.finished(total)
 
     def __call__(self, params: Array) -> tuple[Any, Array]:
         """Loss of shape lead and a new array with its gradient, of shape lead + (P,)."""

@@ -12,6 +12,8 @@ from bpestimator.nn.tape import Calls, call
 from bpestimator.nn.workspace import Workspace
 from bpestimator.training.penalties import L2, squared_norms
 
+ALL = slice(None)
+
 
 class Batch(NamedTuple):
     """Some rows.
@@ -66,6 +68,10 @@ class Objective:
         lead = flat.shape[:-1]
         self._layers = [weights.reshape((*lead, -1)) for weights in self._params.weights]
 
+    def norms(self, out: Array) -> Calls:
+        """Write the squared norm of each layer's weights, of shape lead + (layers,)."""
+        yield from squared_norms(self._layers, out)
+
     def gradient(self, batch: Batch, record: Array, norms: Array) -> Calls:
         """Write the batch's gradient to ``grad``, and what its loss depends on elsewhere.
 
@@ -77,20 +83,32 @@ class Objective:
         norms : ndarray of shape lead + (layers,)
             For the penalty: the squared norm of each layer's weights.
         """
-        spec, n_weights = self.spec, self.spec.layout.n_weights
-        ws = self._workspace(record.shape[-2])
-        raw = ws.outputs[-1]
+        yield from self.norms(norms)
+        yield from self.summed(batch, record)
+        yield from self.finished(batch.total)
 
-        yield from squared_norms(self._layers, norms)
+    def summed(self, batch: Batch, record: Array) -> Calls:
+        """Write the gradient of the loss summed over the batch's rows, without the penalty."""
+        spec, ws = self.spec, self._workspace(record.shape[-2])
+        raw = ws.outputs[-1]
         yield from forward(batch.x, self._params, spec, ws)
         yield from spec.loss.delta(raw, batch.y, record, ws)
         if batch.weight is not None:
             yield call(multiply, raw, batch.weight[..., None], raw)
         yield from backward(batch.x, self._params, self._grads, spec, ws)
-        yield from self.penalty.add_gradient(
-            self.flat[..., :n_weights], self.grad[..., :n_weights], self.scratch[..., :n_weights]
-        )
-        yield call(divide, self.grad, batch.total, self.grad)
+
+    def finished(self, total: Array, block: slice = ALL) -> Calls:
+        """Turn a block of a summed gradient into that of the mean, with the penalty."""
+        start, stop, _ = block.indices(self.flat.shape[-1])
+        penalised = slice(start, min(stop, self.spec.layout.n_weights))
+        if penalised.start < penalised.stop:
+            yield from self.penalty.add_gradient(
+                self.flat[..., penalised],
+                self.grad[..., penalised],
+                self.scratch[..., : penalised.stop - penalised.start],
+            )
+        grad = self.grad[..., block]
+        yield call(divide, grad, total, grad)
 
     def value(
         self, record: Array, y: Array, weight: Array | None, norms: Array, totals: Any

@@ -1,9 +1,9 @@
 """Optimizers: how a gradient becomes a change of the parameters.
 
-Each is one declared object with two verbs. ``init`` makes what it remembers, a dict of arrays
-and numbers that can be pickled, printed and resumed; ``step`` yields the calls that move the
-parameters, elementwise on flat arrays of shape ``lead + (P,)``, so that one model and many
-are the same code.
+Each is one declared object with three verbs. ``init`` makes what it remembers, a dict of arrays
+and numbers that can be pickled, printed and resumed. ``begin`` counts a step, and ``step``
+moves parameters; both yield their calls. All work is elementwise on flat arrays of shape
+``lead + (P,)``, so that one model and many, or a block of a large array, are the same code.
 
 Hyperparameters are floats, or arrays of shape ``lead + (1,)`` with one value per model.
 """
@@ -16,13 +16,19 @@ from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy import add, divide, multiply, subtract
+from numpy import add, copyto, divide, multiply, subtract
 from numpy import sqrt as root
 
 from bpestimator.nn.layout import Array, zeros_buffer
 from bpestimator.nn.tape import Calls, call, constant
 
 OptimizerState = dict[str, Any]
+
+# A step passes over parameters, gradient and moments a dozen times. Where they exceed the
+# last-level cache, block after block is faster: by a fifth for 1e6 parameters, by a third for
+# 4e6. Below, the calls saved are worth more.
+BLOCKED_PARAMETERS = 750_000
+BLOCK_PARAMETERS = 65_536
 
 
 @dataclass(frozen=True)
@@ -35,17 +41,29 @@ class Optimizer:
         """What is remembered before the first step."""
         raise NotImplementedError
 
+    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> Calls:
+        """Once a step: count it, and factor := what scales the step.
+
+        Parameters
+        ----------
+        state : dict
+        rate, factor : ndarray of shape lead + (1,)
+            The learning rate, read anew at every step; and the like.
+        """
+        yield call(copyto, factor, rate)
+
     def step(
-        self, params: Array, grads: Array, state: OptimizerState, rate: Array, scratch: Array
+        self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
     ) -> Calls:
         """Change ``params`` and ``state`` in place; ``grads`` and ``scratch`` are used up.
 
         Parameters
         ----------
-        params, grads, scratch : ndarray of shape lead + (P,)
+        params, grads, scratch : ndarray of shape lead + (size,)
+            All parameters, or a block of them.
         state : dict
-        rate : ndarray of shape lead + (1,)
-            The learning rate, read anew at every step.
+            Its arrays are of the same shape; its numbers are :meth:`begin`'s.
+        factor : ndarray of shape lead + (1,)
         """
         raise NotImplementedError
 
@@ -77,12 +95,12 @@ class SGD(Optimizer):
         return {"velocity": zeros_buffer(params.shape, params.dtype)}
 
     def step(
-        self, params: Array, grads: Array, state: OptimizerState, rate: Array, scratch: Array
+        self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
     ) -> Calls:
         velocity = state["velocity"]
         momentum = constant(self.momentum, params.dtype)
 
-        yield call(multiply, grads, rate, grads)
+        yield call(multiply, grads, factor, grads)
         yield call(multiply, velocity, momentum, velocity)
         yield call(subtract, velocity, grads, velocity)
         if self.nesterov:
@@ -123,16 +141,16 @@ class Adam(Optimizer):
         m, v = (zeros_buffer(params.shape, params.dtype) for _ in range(2))
         return {"m": m, "v": v, "t": 0}
 
+    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> Calls:
+        yield call(self._correct, state, rate, factor)
+
     def step(
-        self, params: Array, grads: Array, state: OptimizerState, rate: Array, scratch: Array
+        self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
     ) -> Calls:
         m, v, dtype = state["m"], state["v"], params.dtype
         beta_1, rest_1 = constant(self.beta_1, dtype), constant(1 - self.beta_1, dtype)
         beta_2, rest_2 = constant(self.beta_2, dtype), constant(1 - self.beta_2, dtype)
         epsilon = constant(self.epsilon, dtype)
-        corrected = np.empty(rate.shape, dtype)
-
-        yield call(self._correct, rate, state, corrected)
 
         yield call(multiply, m, beta_1, m)
         yield call(multiply, grads, rest_1, scratch)
@@ -145,22 +163,38 @@ class Adam(Optimizer):
 
         yield call(root, v, scratch)
         yield call(add, scratch, epsilon, scratch)
-        yield call(multiply, m, corrected, grads)
+        yield call(multiply, m, factor, grads)
         yield call(divide, grads, scratch, grads)
         yield call(subtract, params, grads, params)
 
-    def _correct(self, rate: Array, state: OptimizerState, corrected: Array) -> None:
-        """Count the step; corrected := the rate that undoes that m and v begin at zero."""
+    def _correct(self, state: OptimizerState, rate: Array, factor: Array) -> None:
+        """Count the step; factor := the rate that undoes that m and v begin at zero."""
         state["t"] = t = state["t"] + 1
         if rate.size == 1:
-            corrected[0] = _bias_corrected(rate.item(), self.beta_1, self.beta_2, t)
+            factor[0] = _bias_corrected(rate.item(), self.beta_1, self.beta_2, t)
         else:
-            corrected[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
+            factor[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
 
 
 def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:
     # One by one with C's pow: NumPy's vectorised one may differ in the last bit.
     return rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)
+
+
+def blocks(n_parameters: int) -> list[slice]:
+    """The parts in which a step moves that many parameters: one, unless they are many."""
+    if n_parameters < BLOCKED_PARAMETERS:
+        return [slice(None)]
+    starts = range(0, n_parameters, BLOCK_PARAMETERS)
+    return [slice(start, start + BLOCK_PARAMETERS) for start in starts]
+
+
+def block_of(state: OptimizerState, block: slice) -> OptimizerState:
+    """The state of a block of parameters, its arrays views of the whole state's."""
+    return {
+        name: value[..., block] if isinstance(value, np.ndarray) else value
+        for name, value in state.items()
+    }
 
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {kind.name: kind for kind in (SGD, Adam)}

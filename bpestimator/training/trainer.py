@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.network import NetworkSpec
-from bpestimator.nn.tape import Call
+from bpestimator.nn.tape import Call, Calls
 from bpestimator.training.batches import Batches
 from bpestimator.training.objective import Batch, Objective, check_total
-from bpestimator.training.optimizers import Optimizer
+from bpestimator.training.optimizers import Optimizer, block_of, blocks
 from bpestimator.training.penalties import L2
 from bpestimator.training.schedules import Clock, Schedule
 from bpestimator.training.state import Run, TrainState
@@ -80,16 +80,8 @@ class Descent:
         self._batches, self._state = batches, state
         self._objective = Objective(spec, state.params, rules.penalty)
         lead, dtype = state.params.shape[:-1], state.params.dtype
-        self._rate = np.empty((*lead, 1), dtype)
-        self._descent = list(
-            rules.optimizer.step(
-                state.params,
-                self._objective.grad,
-                state.optimizer,
-                self._rate,
-                self._objective.scratch,
-            )
-        )
+        self._optimizer = rules.optimizer
+        self._rate, self._factor = (np.empty((*lead, 1), dtype) for _ in range(2))
         width = spec.loss.record_width(spec.sizes[-1])
         self._record = empty_buffer((*lead, batches.y.shape[0], width), dtype)
         n_layers = len(spec.sizes) - 1
@@ -114,8 +106,24 @@ class Descent:
 
     def _step(self, batch: Batch, rows: slice, norms: Array) -> list[Call]:
         """All calls of one step, from the rows to the changed parameters."""
-        gradient = self._objective.gradient(batch, self._record[..., rows, :], norms)
-        return [*gradient, *self._descent]
+        return [
+            *self._objective.norms(norms),
+            *self._objective.summed(batch, self._record[..., rows, :]),
+            *self._optimizer.begin(self._state.optimizer, self._rate, self._factor),
+            *chain.from_iterable(
+                self._move(batch.total, block) for block in blocks(self._state.params.shape[-1])
+            ),
+        ]
+
+    def _move(self, total: Array, block: slice) -> Calls:
+        """Finish the gradient of a block of parameters and move them."""
+        objective, state = self._objective, self._state
+        params, grads = state.params[..., block], objective.grad[..., block]
+        scratch = objective.scratch[..., : params.shape[-1]]
+        yield from objective.finished(total, block)
+        yield from self._optimizer.step(
+            params, grads, block_of(state.optimizer, block), self._factor, scratch
+        )
 
     def _group(self, size: int, rows: slice, norms: Array) -> _Group:
         y, weight = self._batches.y[rows], self._batches.weight
