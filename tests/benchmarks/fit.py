@@ -1,26 +1,14 @@
-"""Time of fit against scikit-learn's MLPClassifier and against the bare matrix products.
-
-    python tests/benchmarks/fit.py
-
-One BLAS thread; the contestants take turns in one process and the fastest of several runs
-counts, so that whatever else the machine does falls on all of them alike. Trust ratios.
-"""
+"""Fit, one thread: scikit-learn, PyTorch if it is installed, the bare matrix products, ours."""
 
 from __future__ import annotations
 
-import argparse
-import platform
-import time
-import warnings
-from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import scipy
-import sklearn
+from contest import Run, head, row, seconds, title
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from bpestimator import BackpropClassifier
 
@@ -31,7 +19,7 @@ class Workload(NamedTuple):
     sizes: tuple[int, ...]  # inputs, hidden layers, classes
     batch: int
     epochs: int
-    floor: float  # times scikit-learn's speed that are promised
+    floor: float  # times scikit-learn's speed that are promised, in float64
     goal: float
 
 
@@ -43,27 +31,44 @@ WORKLOADS = (
 )
 
 
-def fit_with(estimator: type, work: Workload, X: np.ndarray, y: np.ndarray) -> Callable:
+def fit_with(estimator: type, work: Workload, X: np.ndarray, y: np.ndarray) -> Run:
+    return lambda: estimator(
+        work.sizes[1:-1],
+        batch_size=work.batch,
+        max_iter=work.epochs,
+        n_iter_no_change=np.inf,
+        random_state=0,
+    ).fit(X, y)
+
+
+def fit_with_torch(work: Workload, X: np.ndarray, y: np.ndarray, *, fused: bool) -> Run:
+    """The same network, batches, optimizer and penalty, as one writes them in PyTorch."""
+    import torch
+
+    inputs, labels = torch.from_numpy(X), torch.from_numpy(y)
+
     def fit() -> None:
-        estimator(
-            work.sizes[1:-1],
-            batch_size=work.batch,
-            max_iter=work.epochs,
-            n_iter_no_change=np.inf,
-            random_state=0,
-        ).fit(X, y)
+        layers: list[torch.nn.Module] = []
+        for fan_in, fan_out in pairwise(work.sizes):
+            layers += [torch.nn.Linear(fan_in, fan_out, dtype=inputs.dtype), torch.nn.ReLU()]
+        net = torch.nn.Sequential(*layers[:-1])
+        optimizer = torch.optim.Adam(net.parameters(), weight_decay=1e-4 / work.batch, fused=fused)
+        for _ in range(work.epochs):
+            for rows in torch.randperm(work.rows).split(work.batch):
+                optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(net(inputs[rows]), labels[rows]).backward()
+                optimizer.step()
 
     return fit
 
 
-def bare_products(work: Workload, dtype: type) -> Callable:
+def bare_products(work: Workload, dtype: type) -> Run:
     """The matrix products of a fit and nothing else, on arrays of the right shapes."""
     rng = np.random.default_rng(0)
-    batch, pairs = work.batch, list(pairwise(work.sizes))
-    activations = [rng.normal(size=(batch, width)).astype(dtype) for width in work.sizes]
-    weights = [rng.normal(size=pair).astype(dtype) for pair in pairs]
+    activations = [rng.normal(size=(work.batch, width)).astype(dtype) for width in work.sizes]
+    weights = [rng.normal(size=pair).astype(dtype) for pair in pairwise(work.sizes)]
     grads = [np.empty_like(w) for w in weights]
-    steps = work.epochs * -(-work.rows // batch)
+    steps = work.epochs * -(-work.rows // work.batch)
 
     def multiply() -> None:
         for _ in range(steps):
@@ -77,50 +82,37 @@ def bare_products(work: Workload, dtype: type) -> Callable:
     return multiply
 
 
-def fastest(contestants: list[Callable], repeats: int) -> list[float]:
-    """Seconds of the fastest of several interleaved runs of each."""
-    times: list[list[float]] = [[] for _ in contestants]
-    for _ in range(repeats):
-        for taken, run in zip(times, contestants, strict=True):
-            start = time.perf_counter()
-            run()
-            taken.append(time.perf_counter() - start)
-    return [min(taken) for taken in times]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--dtype", choices=["float64", "float32"], default="float64")
-    options = parser.parse_args()
-    dtype = np.dtype(options.dtype).type
-    warnings.simplefilter("ignore")
-    libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
-    blas = next((info for info in libraries if "numpy" in info["filepath"]), libraries[0])
-    print(
-        f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, "
-        f"scikit-learn {sklearn.__version__}, {blas['internal_api']} {blas['version']} "
-        f"({blas.get('architecture')}), one thread, {options.dtype}"
-    )
-    print(
-        f"{'workload':<32}{'MLP s':>8}{'ours s':>8}{'products':>9}"
-        f"{'speed-up':>10}{'floor':>7}{'goal':>6}{'over products':>15}"
-    )
-    for work in WORKLOADS:
-        rng = np.random.default_rng(0)
-        X = rng.normal(size=(work.rows, work.sizes[0])).astype(dtype)
-        y = rng.integers(work.sizes[-1], size=work.rows)
-        contestants = [
-            fit_with(MLPClassifier, work, X, y),
-            fit_with(BackpropClassifier, work, X, y),
-            bare_products(work, dtype),
-        ]
-        with threadpool_limits(1):
-            theirs, ours, products = fastest(contestants, options.repeats)
-        print(
-            f"{work.name:<32}{theirs:>8.3f}{ours:>8.3f}{products:>9.3f}"
-            f"{theirs / ours:>9.2f}x{work.floor:>7}{work.goal:>6}{ours / products:>14.2f}x"
-        )
+def main(repeats: int = 7) -> None:
+    try:
+        import torch
+    except ImportError:
+        torch = None
+        torch_version = "PyTorch is not installed: pip install torch==2.13.0"
+    else:
+        torch.set_num_threads(1)
+        torch_version = f"PyTorch {torch.__version__}"
+    for dtype in (np.float64, np.float32):
+        title(f"Fit, {np.dtype(dtype)}, one thread ({torch_version})")
+        head(
+            "workload", "ours", "scikit-learn / ours", "floor", "goal",
+            "torch eager / ours", "torch fused / ours", "ours / bare products",
+        )  # fmt: skip
+        for work in WORKLOADS:
+            rng = np.random.default_rng(0)
+            X = rng.normal(size=(work.rows, work.sizes[0])).astype(dtype)
+            y = rng.integers(work.sizes[-1], size=work.rows)
+            contestants = [
+                fit_with(BackpropClassifier, work, X, y),
+                fit_with(MLPClassifier, work, X, y),
+                bare_products(work, dtype),
+            ]
+            if torch is not None:
+                contestants += [fit_with_torch(work, X, y, fused=fused) for fused in (False, True)]
+            with threadpool_limits(1):
+                ours, theirs, products, *torches = seconds(contestants, repeats)
+            eager, fused = (t / ours for t in torches) if torches else ("-", "-")
+            bars = (work.floor, work.goal) if dtype is np.float64 else ("-", "-")
+            row(work.name, f"{ours:.3f} s", theirs / ours, *bars, eager, fused, ours / products)
 
 
 if __name__ == "__main__":
