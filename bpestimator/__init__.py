@@ -1,7 +1,38 @@
 """Neural networks for scikit-learn users, with the maths written out by hand in NumPy."""
 
 from bpestimator.estimators import BackpropClassifier, BackpropRegressor
+from bpestimator.nn import (
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    CustomActivation,
+    Identity,
+    LeakyReLU,
+    Logistic,
+    Mish,
+    ReLU,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 
-__all__ = ["BackpropClassifier", "BackpropRegressor"]
+__all__ = [
+    "BackpropClassifier",
+    "BackpropRegressor",
+    "Activation",
+    "CustomActivation",
+    "ELU",
+    "GELU",
+    "Identity",
+    "LeakyReLU",
+    "Logistic",
+    "Mish",
+    "ReLU",
+    "SELU",
+    "SiLU",
+    "Softplus",
+    "Tanh",
+]
 
 __version__ = "0.1.0"

@@ -128,7 +128,7 @@ class BaseBackprop(BaseEstimator):
         incremental: bool = False,
         classes: np.ndarray | None = None,
     ) -> None:
-        options.check_parameters(type(self).__name__, self.get_params(deep=False), self._rules)
+        options.check_parameters(self, self._rules)
         if incremental and self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True: it sees one chunk at a time. "
@@ -158,8 +158,8 @@ class BaseBackprop(BaseEstimator):
         if call.fresh:
             hidden = options.hidden_layer_sizes(self.hidden_layer_sizes)
             spec = self._spec((X.shape[1], *hidden, n_outputs), loss)
-            gain = options.activation_of(self).gain
-            params = glorot_uniform(spec.layout, gain, rng.uniform, dtype)
+            gains = options.gains_of(self, spec.activations)
+            params = glorot_uniform(spec.layout, gains, rng.uniform, dtype)
         else:
             spec = self._spec(self._sizes_to_continue(X.shape[1], n_outputs), loss)
             params = spec.layout.pack(self.coefs_, self.intercepts_, dtype)
@@ -181,8 +181,7 @@ class BaseBackprop(BaseEstimator):
         return X, y
 
     def _spec(self, sizes: tuple[int, ...], loss: Loss) -> NetworkSpec:
-        activations = (options.activation_of(self),) * (len(sizes) - 2)
-        return NetworkSpec(sizes, activations, loss)
+        return NetworkSpec(sizes, options.activations_of(self, len(sizes) - 2), loss)
 
     def _dtype_of_coefs(self) -> Any:
         """The float type that ``coefs_`` and ``intercepts_`` fit in."""

@@ -126,6 +126,28 @@ class LayerSizes:
 
 
 @dataclass(frozen=True)
+class ActivationChoice:
+    """A name, a declared object, or a sequence of these, one per hidden layer."""
+
+    names: tuple[str, ...] = tuple(ACTIVATIONS)
+
+    def allows(self, value: Any) -> bool:
+        if isinstance(value, (list, tuple)):
+            return all(self._is_one(one) for one in value)
+        return self._is_one(value)
+
+    def _is_one(self, value: Any) -> bool:
+        return value in self.names if isinstance(value, str) else isinstance(value, Activation)
+
+    def __str__(self) -> str:
+        names = ", ".join(map(repr, sorted(self.names)))
+        return (
+            f"one of {names}, an Activation such as LeakyReLU(slope=0.1), or a list of these, "
+            "one per hidden layer"
+        )
+
+
+@dataclass(frozen=True)
 class RateOrSchedule:
     """A constant learning rate, or the name of a schedule."""
 
@@ -141,7 +163,7 @@ _RATE = Number(Real, 0, closed="neither")
 
 RULES: Mapping[str, Any] = {
     "hidden_layer_sizes": LayerSizes(),
-    "activation": Choice(tuple(ACTIVATIONS)),
+    "activation": ActivationChoice(),
     "solver": Choice(SOLVERS),
     "alpha": Number(Real, 0),
     "batch_size": Number(Integral, 1, also=("auto",)),
@@ -166,14 +188,14 @@ RULES: Mapping[str, Any] = {
 }
 
 
-def check_parameters(owner: str, parameters: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+def check_parameters(est: Any, rules: Mapping[str, Any]) -> None:
     """Raise InvalidParameterError for the first parameter that breaks its rule."""
     for name, rule in rules.items():
-        value = parameters[name]
+        value = getattr(est, name)
         if not rule.allows(value):
             raise InvalidParameterError(
-                f"The {name!r} parameter of {owner} must be {rule}. Got {value!r} instead."
-                + _hint(name, rule, value)
+                f"The {name!r} parameter of {type(est).__name__} must be {rule}. "
+                f"Got {value!r} instead." + _hint(name, rule, value)
             )
 
 
@@ -181,6 +203,10 @@ def _hint(name: str, rule: Any, value: Any) -> str:
     """What the user may have meant."""
     if name == "loss" and not isinstance(value, str):
         return " Write hidden_layer_sizes=...: the first argument of a regressor is its loss."
+    if isinstance(value, type) and isinstance(rule, ActivationChoice):
+        return f" Did you mean {value.__name__}()?"
+    if callable(value) and isinstance(rule, ActivationChoice):
+        return " For a function of your own, write CustomActivation(function, derivative)."
     if not isinstance(value, str):
         return ""
     try:
@@ -189,15 +215,18 @@ def _hint(name: str, rule: Any, value: Any) -> str:
         number = nan
     if rule.allows(number):
         return f" Did you mean the number {value}, without quotes?"
-    likely = get_close_matches({"sigmoid": "logistic"}.get(value, value.lower()), _words(rule))
+    likely = get_close_matches(_OTHER_NAMES.get(value.lower(), value.lower()), _words(rule))
     return f" Did you mean {likely[0]!r}?" if likely else ""
+
+
+_OTHER_NAMES = {"sigmoid": "logistic", "swish": "silu", "linear": "identity"}
 
 
 def _words(rule: Any) -> tuple[str, ...]:
     """The words that a rule allows."""
     if isinstance(rule, RateOrSchedule):
         return tuple(SCHEDULES)
-    return rule.names if isinstance(rule, Choice) else ()
+    return getattr(rule, "names", ())
 
 
 def hidden_layer_sizes(value: Any) -> tuple[int, ...]:
@@ -205,9 +234,28 @@ def hidden_layer_sizes(value: Any) -> tuple[int, ...]:
     return tuple(map(int, value)) if isinstance(value, Collection) else (int(value),)
 
 
-def activation_of(est: Any) -> Activation:
-    """The declared activation of the hidden layers."""
-    return ACTIVATIONS[est.activation]
+def activations_of(est: Any, n_hidden: int) -> tuple[Activation, ...]:
+    """The declared activation of each hidden layer."""
+    chosen = est.activation
+    if isinstance(chosen, str):
+        return (ACTIVATIONS[chosen],) * n_hidden
+    if isinstance(chosen, Activation):
+        return (chosen,) * n_hidden
+    if len(chosen) != n_hidden:
+        raise ValueError(
+            f"activation={chosen!r} names {len(chosen)} activations for {n_hidden} hidden layers: "
+            "give one per hidden layer, or one for all of them."
+        )
+    return tuple(ACTIVATIONS[one] if isinstance(one, str) else one for one in chosen)
+
+
+def gains_of(est: Any, activations: tuple[Activation, ...]) -> list[float]:
+    """The gain of each layer's initial weights; the output layer has that of the layer below."""
+    if not activations:
+        is_one = isinstance(est.activation, (str, Activation))
+        activations = activations_of(est, 1) if is_one else (ACTIVATIONS["relu"],)
+        return [activations[0].gain]
+    return [activation.gain for activation in (*activations, activations[-1])]
 
 
 def optimizer_of(est: Any) -> Optimizer:

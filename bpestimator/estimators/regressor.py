@@ -33,13 +33,17 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
           exp(output) as the prediction; y >= 0.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer, from the inputs on. ``()`` is a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+    activation : str, Activation, or a list of these, one per hidden layer, default='relu'
         What the hidden layers apply to their sums z:
 
         - 'identity': z
         - 'logistic': 1 / (1 + exp(-z))
         - 'tanh': tanh(z)
         - 'relu': max(0, z)
+        - 'leaky_relu', 'elu', 'selu', 'gelu', 'silu', 'mish', 'softplus': see
+          :class:`bpestimator.LeakyReLU`, ``ELU`` and so on, whose objects take parameters:
+          ``activation=LeakyReLU(slope=0.1)``
+        - :class:`bpestimator.CustomActivation`: a function and its derivative of your own
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
         'sgd' (with momentum) and 'adam' learn batch by batch; 'lbfgs' looks at all rows at
         once, which suits a few thousand rows or fewer.

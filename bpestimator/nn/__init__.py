@@ -21,7 +21,22 @@ record
 Nothing here draws random numbers, prints, or knows scikit-learn.
 """
 
-from bpestimator.nn.activations import ACTIVATIONS, Activation
+from bpestimator.nn.activations import (
+    ACTIVATIONS,
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    CustomActivation,
+    Identity,
+    LeakyReLU,
+    Logistic,
+    Mish,
+    ReLU,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 from bpestimator.nn.initializers import glorot_uniform
 from bpestimator.nn.layout import Layout
 from bpestimator.nn.losses import LOSS_OF_LINK, LOSSES, Loss
@@ -43,10 +58,22 @@ __all__ = [
     "LOSS_OF_LINK",
     "LOSSES",
     "Activation",
+    "CustomActivation",
+    "ELU",
+    "GELU",
+    "Identity",
     "Layout",
+    "LeakyReLU",
+    "Logistic",
     "Loss",
+    "Mish",
     "NetworkSpec",
+    "ReLU",
+    "SELU",
+    "SiLU",
+    "Softplus",
     "SparseRows",
+    "Tanh",
     "Workspace",
     "backward",
     "call",

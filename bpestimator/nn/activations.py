@@ -1,19 +1,35 @@
 """Activations: how a layer bends its input, and how that bend scales the error.
 
 Each is one declared object: the function and its derivative stand side by side, both work
-in place on arrays of shape ``(..., batch, width)`` and keep the dtype. The derivative is
-written in terms of the output ``a = f(z)``, so ``z`` need not be kept. Both yield their
-calls (see :mod:`bpestimator.nn.tape`); what buffers they need they take from the workspace.
+in place on arrays of shape ``(..., batch, width)`` and keep the dtype. Where the derivative
+can be written in terms of the output ``a = f(z)``, ``z`` need not be kept; where it cannot,
+``forward`` leaves the derivative in a buffer of the workspace for ``backward``. Both yield
+their calls (see :mod:`bpestimator.nn.tape`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite, pi, sqrt
 from typing import ClassVar
 
-from numpy import greater, maximum, multiply, subtract, tanh
-from scipy.special import expit
+from numpy import (
+    add,
+    copyto,
+    exp,
+    expm1,
+    greater,
+    logaddexp,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    shape,
+    subtract,
+    tanh,
+)
+from scipy.special import expit, ndtr
 
 from bpestimator.nn.layout import Array
 from bpestimator.nn.tape import Calls, call, constant
@@ -95,7 +111,7 @@ class Tanh(Activation):
 
 
 @dataclass(frozen=True)
-class Relu(Activation):
+class ReLU(Activation):
     """f(z) = max(0, z);  f'(z) = 1 where z > 0, else 0.
 
     Source: Nair and Hinton, ICML 2010.
@@ -116,6 +132,250 @@ class Relu(Activation):
         yield call(multiply, delta, active, delta)
 
 
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """f(z) = z where z > 0, else slope z;  f'(z) = 1 where z > 0, else slope.
+
+    Units that are off still pass some of the error down, so that none is off for good.
+
+    Source: Maas, Hannun and Ng, ICML 2013 workshop on deep learning.
+
+    Parameters
+    ----------
+    slope : float, default=0.01
+        In [0, 1).
+    """
+
+    slope: float = 0.01
+
+    name = "leaky_relu"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.slope < 1:
+            raise ValueError(f"The slope of LeakyReLU must be in [0, 1). Got {self.slope!r}.")
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        leaked = ws.empty(z.shape, z.dtype)
+        yield call(multiply, z, constant(self.slope, z.dtype), leaked)
+        yield call(maximum, z, leaked, out=z)
+
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+        active, slope = ws.empty(a.shape, bool), ws.empty(a.shape, a.dtype)
+        yield call(greater, a, constant(0, a.dtype), active)
+        yield call(copyto, slope, constant(self.slope, a.dtype))
+        yield call(copyto, slope, constant(1, a.dtype), where=active)
+        yield call(multiply, delta, slope, delta)
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """f(z) = z where z > 0, else alpha (exp(z) - 1);  f' = 1 where z > 0, else a + alpha.
+
+    Its outputs, in (-alpha, inf), are nearer to zero on average than those of relu.
+
+    Source: Clevert, Unterthiner and Hochreiter, ICLR 2016 (arXiv 1511.07289), eq. 15.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Above 0 and finite.
+    """
+
+    alpha: float = 1.0
+
+    name = "elu"
+    scale: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.alpha > 0 and isfinite(self.alpha)):
+            raise ValueError(f"The alpha of ELU must be above 0 and finite. Got {self.alpha!r}.")
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        zeros, below = ws.zeros(z.shape, z.dtype), ws.empty(z.shape, z.dtype)
+        yield call(minimum, z, zeros, out=below)
+        yield call(expm1, below, below)
+        yield call(multiply, below, constant(self.alpha, z.dtype), below)
+        yield call(maximum, z, zeros, out=z)
+        yield call(add, z, below, z)
+        if self.scale != 1:
+            yield call(multiply, z, constant(self.scale, z.dtype), z)
+
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+        active, slope = ws.empty(a.shape, bool), ws.empty(a.shape, a.dtype)
+        yield call(greater, a, constant(0, a.dtype), active)
+        yield call(add, a, constant(self.scale * self.alpha, a.dtype), slope)
+        yield call(copyto, slope, constant(self.scale, a.dtype), where=active)
+        yield call(multiply, delta, slope, delta)
+
+
+@dataclass(frozen=True)
+class SELU(ELU):
+    """f(z) = 1.0507 elu(z) with alpha = 1.6733;  f' = 1.0507 where z > 0, else a + 1.7581.
+
+    The two numbers let the outputs of deep layers keep mean 0 and variance 1.
+
+    Source: Klambauer, Unterthiner, Mayr and Hochreiter, NeurIPS 2017 (arXiv 1706.02515), eq. 2.
+    """
+
+    alpha: ClassVar[float] = 1.6732632423543772  # type: ignore[misc]
+
+    name = "selu"
+    scale = 1.0507009873554805
+
+
+@dataclass(frozen=True)
+class Softplus(Activation):
+    """f(z) = log(1 + exp(z)), in (0, inf);  f' = 1 - exp(-a).  A smooth relu.
+
+    Source: Dugas, Bengio, Bélisle, Nadeau and Garcia, NeurIPS 2000.
+    """
+
+    name = "softplus"
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        yield call(logaddexp, z, constant(0, z.dtype), z)
+
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+        slope = ws.empty(a.shape, a.dtype)
+        yield call(negative, a, slope)
+        yield call(expm1, slope, slope)
+        yield call(negative, slope, slope)
+        yield call(multiply, delta, slope, delta)
+
+
+@dataclass(frozen=True)
+class _BySlope(Activation):
+    """An activation whose ``forward`` leaves f'(z) in ``ws.slope(z)``, if there is one."""
+
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+        yield call(multiply, delta, ws.slope(a), delta)
+
+
+@dataclass(frozen=True)
+class GELU(_BySlope):
+    """f(z) = z P(z);  f'(z) = P(z) + z p(z), with the normal distribution P, its density p.
+
+    Source: Hendrycks and Gimpel, 2016 (arXiv 1606.08415), section 2; exact, not by tanh.
+    """
+
+    name = "gelu"
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        probability, slope = ws.empty(z.shape, z.dtype), ws.slope(z)
+        yield call(ndtr, z, probability)
+        if slope is not None:
+            yield call(multiply, z, z, slope)
+            yield call(multiply, slope, constant(-0.5, z.dtype), slope)
+            yield call(exp, slope, slope)
+            yield call(multiply, slope, constant(1 / sqrt(2 * pi), z.dtype), slope)
+            yield call(multiply, slope, z, slope)
+            yield call(add, slope, probability, slope)
+        yield call(multiply, z, probability, z)
+
+
+@dataclass(frozen=True)
+class SiLU(_BySlope):
+    """f(z) = z s(z);  f'(z) = s (1 + z (1 - s)), with s(z) = 1 / (1 + exp(-z)).  Also "swish".
+
+    Source: Elfwing, Uchibe and Doya, 2017 (arXiv 1702.03118), eq. 8.
+    """
+
+    name = "silu"
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        s, slope, one = ws.empty(z.shape, z.dtype), ws.slope(z), constant(1, z.dtype)
+        yield call(expit, z, s)
+        if slope is not None:
+            yield call(subtract, one, s, slope)
+            yield call(multiply, slope, z, slope)
+            yield call(add, slope, one, slope)
+            yield call(multiply, slope, s, slope)
+        yield call(multiply, z, s, z)
+
+
+@dataclass(frozen=True)
+class Mish(_BySlope):
+    """f(z) = z t;  f'(z) = t + z s(z) (1 - t^2), with t = tanh(log(1 + exp(z))).
+
+    s(z) = 1 / (1 + exp(-z)).
+
+    Source: Misra, BMVC 2020 (arXiv 1908.08681), eq. 1.
+    """
+
+    name = "mish"
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        t, rest, slope = ws.empty(z.shape, z.dtype), ws.empty(z.shape, z.dtype), ws.slope(z)
+        yield call(logaddexp, z, constant(0, z.dtype), t)
+        yield call(tanh, t, t)
+        if slope is not None:
+            yield call(expit, z, slope)
+            yield call(multiply, slope, z, slope)
+            yield call(multiply, t, t, rest)
+            yield call(subtract, constant(1, z.dtype), rest, rest)
+            yield call(multiply, slope, rest, slope)
+            yield call(add, slope, t, slope)
+        yield call(multiply, z, t, z)
+
+
+@dataclass(frozen=True)
+class CustomActivation(_BySlope):
+    """An activation of your own.
+
+    Parameters
+    ----------
+    function : callable
+        f(z), elementwise, for an array of any shape. Pickling needs a function that can be
+        imported, so not a lambda.
+    derivative : callable
+        f'(z), likewise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bpestimator import BackpropRegressor, CustomActivation
+    >>> X = np.linspace(-3, 3, 40).reshape(-1, 1)
+    >>> sine = CustomActivation(np.sin, np.cos)
+    >>> reg = BackpropRegressor(activation=sine, solver="lbfgs", random_state=0)
+    >>> reg.fit(X, np.sin(2 * X).ravel()).score(X, np.sin(2 * X)) > 0.99
+    True
+    """
+
+    function: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
+
+    name = "custom"
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        slope = ws.slope(z)
+        if slope is not None:
+            yield call(_fill, slope, self.derivative, z, "derivative")
+        yield call(_fill, z, self.function, z, "function")
+
+
+def _fill(out: Array, function: Callable[[Array], Array], z: Array, what: str) -> None:
+    values = function(z)
+    if shape(values) != z.shape:
+        raise ValueError(
+            f"The {what} of a CustomActivation must return an array of its input's shape, "
+            f"{z.shape}. Got {shape(values)}."
+        )
+    copyto(out, values, "same_kind")
+
+
 ACTIVATIONS: Mapping[str, Activation] = {
-    activation.name: activation for activation in (Identity(), Logistic(), Tanh(), Relu())
+    activation.name: activation
+    for activation in (
+        Identity(),
+        Logistic(),
+        Tanh(),
+        ReLU(),
+        LeakyReLU(),
+        ELU(),
+        SELU(),
+        GELU(),
+        SiLU(),
+        Mish(),
+        Softplus(),
+    )
 }

@@ -43,8 +43,20 @@ class Workspace:
         if backward:
             self.deltas = [empty_buffer(shape, dtype) for shape in shapes[:-1]]
             self.deltas.append(self.outputs[-1])
+        self._slopes: dict[int, Array] = {}
         self._extra: list[Array] = []
         self._taken = 0
+
+    def slope(self, output: Array) -> Array | None:
+        """The buffer in which one of ``outputs`` hands its derivative from forward to backward.
+
+        None in a workspace for the forward pass alone.
+        """
+        if not self.deltas:
+            return None
+        if id(output) not in self._slopes:
+            self._slopes[id(output)] = empty_buffer(output.shape, output.dtype)
+        return self._slopes[id(output)]
 
     def rewind(self) -> None:
         """Let the requests that follow have the buffers of the earlier ones."""

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from bpestimator import BackpropClassifier, BackpropRegressor
+from bpestimator import BackpropClassifier, BackpropRegressor, LeakyReLU
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -27,7 +27,10 @@ PARAMETERS = {
         "int or a sequence of ints, one per hidden layer, every one > 0",
         [0, -3, 2.5, "10", None, (5, 0), (5, -1), [4.5], ["4"], (5, None), [[5, 4]], nan],
     ),
-    "activation": ("'identity', 'logistic', 'relu', 'tanh'", ["sigmoid", "ReLU", None, 1, np.tanh]),
+    "activation": (
+        "'leaky_relu', 'logistic', 'mish', 'relu'",
+        ["sigmoid", "ReLU", None, 1, np.tanh, ["relu", 1], ("tanh", "foo"), LeakyReLU, {"relu"}],
+    ),
     "solver": ("'adam', 'lbfgs', 'sgd'", ["Adam", "newton", None, 3]),
     "alpha": ("a float in the range [0, inf)", [-1e-9, nan, inf, "0.1", None, [0.1]]),
     "batch_size": ("an int in the range [1, inf) or 'auto'", [0, -5, 2.0, nan, "all", None]),
@@ -99,6 +102,9 @@ def test_a_value_that_a_parameter_cannot_have(kind, name, allowed, value):
         ({"solver": "Adam"}, "Did you mean 'adam'?"),
         ({"activation": "ReLU"}, "Did you mean 'relu'?"),
         ({"activation": "sigmoid"}, "Did you mean 'logistic'?"),
+        ({"activation": "swish"}, "Did you mean 'silu'?"),
+        ({"activation": LeakyReLU}, "Did you mean LeakyReLU()?"),
+        ({"activation": np.tanh}, "CustomActivation(function, derivative)"),
         ({"learning_rate": "inv_scaling"}, "Did you mean 'invscaling'?"),
         ({"learning_rate": "0.01"}, "Did you mean the number 0.01, without quotes?"),
         ({"loss": (64, 32)}, "Write hidden_layer_sizes=..."),
