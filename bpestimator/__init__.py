@@ -16,6 +16,7 @@ from bpestimator.nn import (
     Softplus,
     Tanh,
 )
+from bpestimator.training import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 
 __all__ = [
     "BackpropClassifier",
@@ -33,6 +34,13 @@ __all__ = [
     "SiLU",
     "Softplus",
     "Tanh",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "NAdam",
+    "Optimizer",
+    "RMSprop",
 ]
 
 __version__ = "0.1.0"

@@ -51,7 +51,7 @@ class FitCall:
 
 def is_stochastic(est: Any) -> bool:
     """Whether ``partial_fit`` exists: it needs a solver that learns batch by batch."""
-    if est.solver not in options.STOCHASTIC_SOLVERS:
+    if not options.is_stochastic(est):
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers "
             f"({', '.join(options.STOCHASTIC_SOLVERS)}). {est.solver} is not stochastic: use fit, "
@@ -139,7 +139,7 @@ class BaseBackprop(BaseEstimator):
         before, learnt = self.__dict__.copy(), False
         try:
             problem = self._problem(X, y, sample_weight, call)
-            solve = descend if self.solver in options.STOCHASTIC_SOLVERS else minimize
+            solve = descend if options.is_stochastic(self) else minimize
             learnt, warning = solve(self, problem, call)
         finally:
             if not learnt:  # whoever fails leaves no trace: what was known is still known

@@ -126,25 +126,28 @@ class LayerSizes:
 
 
 @dataclass(frozen=True)
-class ActivationChoice:
-    """A name, a declared object, or a sequence of these, one per hidden layer."""
+class Declared:
+    """A name, a declared object, or, where ``per_layer``, a list of these."""
 
-    names: tuple[str, ...] = tuple(ACTIVATIONS)
+    names: tuple[str, ...]
+    kind: type
+    example: str
+    own: str = ""
+    per_layer: bool = False
 
     def allows(self, value: Any) -> bool:
-        if isinstance(value, (list, tuple)):
+        if self.per_layer and isinstance(value, (list, tuple)):
             return all(self._is_one(one) for one in value)
         return self._is_one(value)
 
     def _is_one(self, value: Any) -> bool:
-        return value in self.names if isinstance(value, str) else isinstance(value, Activation)
+        return value in self.names if isinstance(value, str) else isinstance(value, self.kind)
 
     def __str__(self) -> str:
         names = ", ".join(map(repr, sorted(self.names)))
-        return (
-            f"one of {names}, an Activation such as LeakyReLU(slope=0.1), or a list of these, "
-            "one per hidden layer"
-        )
+        lists = ", or a list of these, one per hidden layer" if self.per_layer else ""
+        last = "" if self.per_layer else "or "
+        return f"one of {names}, {last}an {self.kind.__name__} such as {self.example}{lists}"
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,14 @@ _RATE = Number(Real, 0, closed="neither")
 
 RULES: Mapping[str, Any] = {
     "hidden_layer_sizes": LayerSizes(),
-    "activation": ActivationChoice(),
-    "solver": Choice(SOLVERS),
+    "activation": Declared(
+        tuple(ACTIVATIONS),
+        Activation,
+        "LeakyReLU(slope=0.1)",
+        own="CustomActivation(function, derivative)",
+        per_layer=True,
+    ),
+    "solver": Declared(SOLVERS, Optimizer, "AdamW(weight_decay=0.1)"),
     "alpha": Number(Real, 0),
     "batch_size": Number(Integral, 1, also=("auto",)),
     "learning_rate": RateOrSchedule(),
@@ -203,10 +212,11 @@ def _hint(name: str, rule: Any, value: Any) -> str:
     """What the user may have meant."""
     if name == "loss" and not isinstance(value, str):
         return " Write hidden_layer_sizes=...: the first argument of a regressor is its loss."
-    if isinstance(value, type) and isinstance(rule, ActivationChoice):
-        return f" Did you mean {value.__name__}()?"
-    if callable(value) and isinstance(rule, ActivationChoice):
-        return " For a function of your own, write CustomActivation(function, derivative)."
+    if isinstance(rule, Declared):
+        if isinstance(value, type) and issubclass(value, rule.kind):
+            return f" Did you mean {value.__name__}()?"
+        if callable(value) and rule.own:
+            return f" For a function of your own, write {rule.own}."
     if not isinstance(value, str):
         return ""
     try:
@@ -258,14 +268,24 @@ def gains_of(est: Any, activations: tuple[Activation, ...]) -> list[float]:
     return [activation.gain for activation in (*activations, activations[-1])]
 
 
+def is_stochastic(est: Any) -> bool:
+    """Whether the solver learns batch by batch."""
+    return not (isinstance(est.solver, str) and est.solver == "lbfgs")
+
+
 def optimizer_of(est: Any) -> Optimizer:
-    """The declared optimizer, with the estimator's numbers as Python floats.
+    """The declared optimizer; a name takes the estimator's numbers, as Python floats.
 
     A NumPy scalar of another dtype would change the last bits of every step.
     """
-    if est.solver == "sgd":
-        return SGD(float(est.momentum), bool(est.nesterovs_momentum))
-    return Adam(float(est.beta_1), float(est.beta_2), float(est.epsilon))
+    if isinstance(est.solver, Optimizer):
+        return est.solver
+    kind: Any = OPTIMIZERS[est.solver]
+    if issubclass(kind, SGD):
+        return kind(float(est.momentum), bool(est.nesterovs_momentum))
+    if issubclass(kind, Adam):
+        return kind(float(est.beta_1), float(est.beta_2), float(est.epsilon))
+    return kind(epsilon=float(est.epsilon))
 
 
 def schedule_of(est: Any) -> tuple[float, Schedule]:

@@ -237,8 +237,8 @@ def _recall_optimizer(
     memory = est._memory
     if memory is None or memory["solver"] != rules.optimizer.name:
         return
-    sizes = {np.size(moment) for moment in memory["optimizer"].values() if np.ndim(moment)}
-    if sizes != {state.params.size}:
+    shapes = {name: np.shape(value) for name, value in memory["optimizer"].items()}
+    if shapes != {name: np.shape(value) for name, value in state.optimizer.items()}:
         return
     # A copy, so that a call that ends in an error leaves the memory as it was.
     state.optimizer = deepcopy(memory["optimizer"])
@@ -322,7 +322,7 @@ def _params_to_keep(run: Run, state: TrainState, reason: StopReason) -> np.ndarr
 def _memory(est: BaseBackprop, state: TrainState, rate: float) -> dict[str, Any]:
     """What the next call needs to go on exactly, besides the public attributes."""
     return {
-        "solver": est.solver,
+        "solver": options.optimizer_of(est).name,
         "optimizer": state.optimizer,
         "epoch": state.clock.epoch,
         "learning_rate_init": rate,

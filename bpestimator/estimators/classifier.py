@@ -39,9 +39,12 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
           :class:`bpestimator.LeakyReLU`, ``ELU`` and so on, whose objects take parameters:
           ``activation=LeakyReLU(slope=0.1)``
         - :class:`bpestimator.CustomActivation`: a function and its derivative of your own
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        'sgd' (with momentum) and 'adam' learn batch by batch; 'lbfgs' looks at all rows at
-        once, which suits a few thousand rows or fewer.
+    solver : str or Optimizer, default='adam'
+        'lbfgs' looks at all rows at once, which suits a few thousand rows or fewer. The others
+        learn batch by batch: 'sgd' (with momentum), 'adam', 'adamw', 'nadam', 'rmsprop',
+        'adagrad'. Objects have parameters of their own, such as
+        ``solver=AdamW(weight_decay=0.1)``; see :class:`bpestimator.AdamW` and its like. A name
+        takes them from ``momentum``, ``beta_1``, ``epsilon`` and so on, where there are such.
     alpha : float, default=0.0001
         Strength of the L2 penalty, alpha / 2 times the sum of squared weights, divided by the
         rows (or their total weight) of the batch; at least 0.
@@ -84,9 +87,10 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping, in [0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of adam's running means of the gradient and of its square, in [0, 1).
+        Decay of the running means of the gradient and of its square, in [0, 1); for 'adam',
+        'adamw' and 'nadam'.
     epsilon : float, default=1e-8
-        Added to adam's denominator, above 0.
+        Added to the denominator of all solvers but 'sgd' and 'lbfgs', above 0.
     n_iter_no_change : int or inf, default=10
         Epochs in a row without improvement before training stops.
     max_fun : int, default=15000

@@ -7,7 +7,16 @@ resuming after an interruption are the same act. Nothing here knows scikit-learn
 from bpestimator.training.batches import Batches
 from bpestimator.training.lbfgs import minimize_lbfgs
 from bpestimator.training.objective import Batch, Objective, check_total
-from bpestimator.training.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from bpestimator.training.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    NAdam,
+    Optimizer,
+    RMSprop,
+)
 from bpestimator.training.penalties import L2
 from bpestimator.training.schedules import SCHEDULES, Clock, Schedule
 from bpestimator.training.state import Run, TrainState
@@ -19,12 +28,16 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "SGD",
+    "Adagrad",
     "Adam",
+    "AdamW",
     "Batch",
     "Batches",
     "Clock",
+    "NAdam",
     "Objective",
     "Optimizer",
+    "RMSprop",
     "Run",
     "Schedule",
     "StopReason",

@@ -99,16 +99,19 @@ class Objective:
 
     def finished(self, total: Array, block: slice = ALL) -> Calls:
         """Turn a block of a summed gradient into that of the mean, with the penalty."""
-        start, stop, _ = block.indices(self.flat.shape[-1])
-        penalised = slice(start, min(stop, self.spec.layout.n_weights))
-        if penalised.start < penalised.stop:
+        weights = self.weights_in(block)
+        start, size = block.start or 0, weights.shape[-1]
+        if size:
             yield from self.penalty.add_gradient(
-                self.flat[..., penalised],
-                self.grad[..., penalised],
-                self.scratch[..., : penalised.stop - penalised.start],
+                weights, self.grad[..., start : start + size], self.scratch[..., :size]
             )
         grad = self.grad[..., block]
         yield call(divide, grad, total, grad)
+
+    def weights_in(self, block: slice) -> Array:
+        """The weights in a block of parameters: those that the penalty concerns."""
+        start, stop, _ = block.indices(self.flat.shape[-1])
+        return self.flat[..., start : min(stop, self.spec.layout.n_weights)]
 
     def value(
         self, record: Array, y: Array, weight: Array | None, norms: Array, totals: Any

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,18 +24,21 @@ from bpestimator.nn.tape import Calls, call, constant
 
 OptimizerState = dict[str, Any]
 
-# A step passes over parameters, gradient and moments a dozen times. Where they exceed the
-# last-level cache, block after block is faster: by a fifth for 1e6 parameters, by a third for
-# 4e6. Below, the calls saved are worth more.
-BLOCKED_PARAMETERS = 750_000
-BLOCK_PARAMETERS = 65_536
-
 
 @dataclass(frozen=True)
 class Optimizer:
-    """How parameters follow the gradient."""
+    """How parameters follow the gradient.
+
+    Attributes
+    ----------
+    name : str
+        What users write, e.g. ``solver="adam"``.
+    n_factors : int
+        How many numbers scale a step.
+    """
 
     name: ClassVar[str]
+    n_factors: ClassVar[int] = 1
 
     def init(self, params: Array) -> OptimizerState:
         """What is remembered before the first step."""
@@ -47,8 +50,9 @@ class Optimizer:
         Parameters
         ----------
         state : dict
-        rate, factor : ndarray of shape lead + (1,)
-            The learning rate, read anew at every step; and the like.
+        rate : ndarray of shape lead + (1,)
+            The learning rate, read anew at every step.
+        factor : ndarray of shape lead + (n_factors,)
         """
         yield call(copyto, factor, rate)
 
@@ -63,9 +67,19 @@ class Optimizer:
             All parameters, or a block of them.
         state : dict
             Its arrays are of the same shape; its numbers are :meth:`begin`'s.
-        factor : ndarray of shape lead + (1,)
+        factor : ndarray of shape lead + (n_factors,)
         """
         raise NotImplementedError
+
+    def decay(self, weights: Array, rate: Array) -> Calls:
+        """Shrink weights by themselves, before a step; biases are spared.
+
+        Parameters
+        ----------
+        weights : ndarray of shape lead + (size,)
+        rate : ndarray of shape lead + (1,)
+        """
+        yield from ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,9 @@ class SGD(Optimizer):
     nesterov: bool = True
 
     name = "sgd"
+
+    def __post_init__(self) -> None:
+        _check(self, "momentum", 0, 1, "[]")
 
     def init(self, params: Array) -> OptimizerState:
         return {"velocity": zeros_buffer(params.shape, params.dtype)}
@@ -137,6 +154,11 @@ class Adam(Optimizer):
 
     name = "adam"
 
+    def __post_init__(self) -> None:
+        _check(self, "beta_1", 0, 1)
+        _check(self, "beta_2", 0, 1)
+        _check(self, "epsilon", 0, inf, "()")
+
     def init(self, params: Array) -> OptimizerState:
         m, v = (zeros_buffer(params.shape, params.dtype) for _ in range(2))
         return {"m": m, "v": v, "t": 0}
@@ -147,22 +169,11 @@ class Adam(Optimizer):
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
     ) -> Calls:
-        m, v, dtype = state["m"], state["v"], params.dtype
-        beta_1, rest_1 = constant(self.beta_1, dtype), constant(1 - self.beta_1, dtype)
-        beta_2, rest_2 = constant(self.beta_2, dtype), constant(1 - self.beta_2, dtype)
-        epsilon = constant(self.epsilon, dtype)
-
-        yield call(multiply, m, beta_1, m)
-        yield call(multiply, grads, rest_1, scratch)
-        yield call(add, m, scratch, m)
-
-        yield call(multiply, v, beta_2, v)
-        yield call(multiply, grads, grads, grads)
-        yield call(multiply, grads, rest_2, grads)
-        yield call(add, v, grads, v)
-
+        m, v = state["m"], state["v"]
+        yield from _mean(m, grads, self.beta_1, scratch)
+        yield from _mean_of_squares(v, grads, self.beta_2)
         yield call(root, v, scratch)
-        yield call(add, scratch, epsilon, scratch)
+        yield call(add, scratch, constant(self.epsilon, params.dtype), scratch)
         yield call(multiply, m, factor, grads)
         yield call(divide, grads, scratch, grads)
         yield call(subtract, params, grads, params)
@@ -181,20 +192,206 @@ def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:
     return rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)
 
 
-def blocks(n_parameters: int) -> list[slice]:
-    """The parts in which a step moves that many parameters: one, unless they are many."""
-    if n_parameters < BLOCKED_PARAMETERS:
-        return [slice(None)]
-    starts = range(0, n_parameters, BLOCK_PARAMETERS)
-    return [slice(start, start + BLOCK_PARAMETERS) for start in starts]
+def _mean(mean: Array, grads: Array, beta: Any, scratch: Array) -> Calls:
+    """mean <- beta mean + (1 - beta) g; scratch is used up."""
+    yield call(multiply, mean, constant(beta, mean.dtype), mean)
+    yield call(multiply, grads, constant(1 - beta, mean.dtype), scratch)
+    yield call(add, mean, scratch, mean)
 
 
-def block_of(state: OptimizerState, block: slice) -> OptimizerState:
-    """The state of a block of parameters, its arrays views of the whole state's."""
-    return {
-        name: value[..., block] if isinstance(value, np.ndarray) else value
-        for name, value in state.items()
-    }
+def _mean_of_squares(mean: Array, grads: Array, beta: Any) -> Calls:
+    """mean <- beta mean + (1 - beta) g^2; grads are used up."""
+    yield call(multiply, mean, constant(beta, mean.dtype), mean)
+    yield call(multiply, grads, grads, grads)
+    yield call(multiply, grads, constant(1 - beta, mean.dtype), grads)
+    yield call(add, mean, grads, mean)
 
 
-OPTIMIZERS: Mapping[str, type[Optimizer]] = {kind.name: kind for kind in (SGD, Adam)}
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam whose weights also shrink on their own, by rate weight_decay a step.
+
+    weights <- (1 - rate weight_decay) weights;  then Adam's step. Adam divides the L2 penalty
+    by the gradient's size; here every weight shrinks at one pace. Biases are spared.
+
+    Source: Loshchilov and Hutter, ICLR 2019 (arXiv 1711.05101), algorithm 2.
+
+    Parameters
+    ----------
+    beta_1, beta_2, epsilon : float
+        As :class:`Adam`.
+    weight_decay : float, default=0.01
+        At least 0.
+    """
+
+    weight_decay: Any = 0.01
+
+    name = "adamw"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self, "weight_decay", 0, inf)
+
+    def decay(self, weights: Array, rate: Array) -> Calls:
+        kept = np.empty(rate.shape, weights.dtype)
+        yield call(multiply, rate, constant(self.weight_decay, weights.dtype), kept)
+        yield call(subtract, constant(1, weights.dtype), kept, kept)
+        yield call(multiply, weights, kept, weights)
+
+
+@dataclass(frozen=True)
+class NAdam(Adam):
+    """Adam with Nesterov's look-ahead: it steps by the mean gradient that is to come.
+
+    mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2);  with M_t the product of mu_1 ... mu_t,
+    params <- params - rate sqrt(1 - beta_2^t) ((1 - mu_t) g / (1 - M_t)
+    + mu_(t+1) m / (1 - M_(t+1))) / (sqrt(v) + epsilon).
+
+    m, v, g, t : as :class:`Adam`.
+
+    Source: Dozat, ICLR 2016 workshop, algorithm 2 with its warm-up of mu.
+
+    Parameters
+    ----------
+    beta_1, beta_2, epsilon : float
+        As :class:`Adam`.
+    momentum_decay : float, default=0.004
+        How fast mu rises from beta_1 / 2 to beta_1; at least 0.
+    """
+
+    momentum_decay: Any = 0.004
+
+    name = "nadam"
+    n_factors = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self, "momentum_decay", 0, inf)
+
+    def init(self, params: Array) -> OptimizerState:
+        product = 1.0 if params.ndim == 1 else np.ones((*params.shape[:-1], 1))
+        return {**super().init(params), "mu_product": product}
+
+    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> Calls:
+        yield call(self._look_ahead, state, rate, factor)
+
+    def step(
+        self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
+    ) -> Calls:
+        m, dtype = state["m"], params.dtype
+        ahead = np.empty_like(scratch)
+        yield from _mean(m, grads, self.beta_1, scratch)
+        yield call(multiply, grads, factor[..., :1], ahead)
+        yield call(multiply, m, factor[..., 1:], scratch)
+        yield call(add, ahead, scratch, ahead)
+        yield from _mean_of_squares(state["v"], grads, self.beta_2)
+        yield call(root, state["v"], scratch)
+        yield call(add, scratch, constant(self.epsilon, dtype), scratch)
+        yield call(divide, ahead, scratch, ahead)
+        yield call(subtract, params, ahead, params)
+
+    def _look_ahead(self, state: OptimizerState, rate: Array, factor: Array) -> None:
+        """Count the step; factor := the scales of g and of m."""
+        state["t"] = t = state["t"] + 1
+        mu, mu_next = (
+            self.beta_1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay)) for step in (t, t + 1)
+        )
+        state["mu_product"] = product = state["mu_product"] * mu
+        scale = rate * np.sqrt(1 - self.beta_2**t)
+        factor[..., :1] = scale * (1 - mu) / (1 - product)
+        factor[..., 1:] = scale * mu_next / (1 - product * mu_next)
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """Steps divided by the gradient's recent size.
+
+    v <- rho v + (1 - rho) g^2;  params <- params - rate g / (sqrt(v) + epsilon);  g : gradient.
+
+    Source: Hinton, lecture 6e of "Neural networks for machine learning" (2012).
+
+    Parameters
+    ----------
+    rho : float, default=0.9
+        Decay of the running mean, in [0, 1).
+    epsilon : float, default=1e-8
+        Above 0.
+    """
+
+    rho: Any = 0.9
+    epsilon: Any = 1e-8
+
+    name = "rmsprop"
+
+    def __post_init__(self) -> None:
+        _check(self, "rho", 0, 1)
+        _check(self, "epsilon", 0, inf, "()")
+
+    def init(self, params: Array) -> OptimizerState:
+        return {"v": zeros_buffer(params.shape, params.dtype)}
+
+    def step(
+        self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
+    ) -> Calls:
+        yield call(multiply, grads, factor, scratch)
+        yield from _mean_of_squares(state["v"], grads, self.rho)
+        yield from _divided_step(params, scratch, state["v"], self.epsilon, grads)
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """Steps divided by the size of all gradients so far: rates only fall.
+
+    s <- s + g^2;  params <- params - rate g / (sqrt(s) + epsilon);  g : gradient.
+
+    Source: Duchi, Hazan and Singer, JMLR 12 (2011), section 1.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-8
+        Above 0.
+    """
+
+    epsilon: Any = 1e-8
+
+    name = "adagrad"
+
+    def __post_init__(self) -> None:
+        _check(self, "epsilon", 0, inf, "()")
+
+    def init(self, params: Array) -> OptimizerState:
+        return {"s": zeros_buffer(params.shape, params.dtype)}
+
+    def step(
+        self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
+    ) -> Calls:
+        s = state["s"]
+        yield call(multiply, grads, factor, scratch)
+        yield call(multiply, grads, grads, grads)
+        yield call(add, s, grads, s)
+        yield from _divided_step(params, scratch, s, self.epsilon, grads)
+
+
+def _divided_step(params: Array, change: Array, v: Array, epsilon: Any, scratch: Array) -> Calls:
+    """params <- params - change / (sqrt(v) + epsilon); change and scratch are used up."""
+    yield call(root, v, scratch)
+    yield call(add, scratch, constant(epsilon, v.dtype), scratch)
+    yield call(divide, change, scratch, change)
+    yield call(subtract, params, change, params)
+
+
+def _check(owner: Optimizer, name: str, low: float, high: float, ends: str = "[)") -> None:
+    """ValueError unless the owner's number, or each of its numbers, is in the range."""
+    value = getattr(owner, name)
+    above = np.greater_equal if ends[0] == "[" else np.greater
+    below = np.less_equal if ends[1] == "]" else np.less
+    if not np.all(above(value, low) & below(value, high)):
+        allowed = f"{ends[0]}{low:g}, {high:g}{ends[1]}"
+        raise ValueError(
+            f"The {name} of {type(owner).__name__} must be in the range {allowed}. Got {value!r}."
+        )
+
+
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {
+    kind.name: kind for kind in (SGD, Adam, AdamW, NAdam, RMSprop, Adagrad)
+}

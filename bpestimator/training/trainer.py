@@ -17,8 +17,9 @@ from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.nn.tape import Call, Calls
 from bpestimator.training.batches import Batches
+from bpestimator.training.blocks import block_of, blocks
 from bpestimator.training.objective import Batch, Objective, check_total
-from bpestimator.training.optimizers import Optimizer, block_of, blocks
+from bpestimator.training.optimizers import Optimizer
 from bpestimator.training.penalties import L2
 from bpestimator.training.schedules import Clock, Schedule
 from bpestimator.training.state import Run, TrainState
@@ -81,7 +82,8 @@ class Descent:
         self._objective = Objective(spec, state.params, rules.penalty)
         lead, dtype = state.params.shape[:-1], state.params.dtype
         self._optimizer = rules.optimizer
-        self._rate, self._factor = (np.empty((*lead, 1), dtype) for _ in range(2))
+        self._rate = np.empty((*lead, 1), dtype)
+        self._factor = np.empty((*lead, rules.optimizer.n_factors), dtype)
         width = spec.loss.record_width(spec.sizes[-1])
         self._record = empty_buffer((*lead, batches.y.shape[0], width), dtype)
         n_layers = len(spec.sizes) - 1
@@ -121,9 +123,9 @@ class Descent:
         params, grads = state.params[..., block], objective.grad[..., block]
         scratch = objective.scratch[..., : params.shape[-1]]
         yield from objective.finished(total, block)
-        yield from self._optimizer.step(
-            params, grads, block_of(state.optimizer, block), self._factor, scratch
-        )
+        memory = block_of(state.optimizer, block, state.params.shape)
+        yield from self._optimizer.decay(objective.weights_in(block), self._rate)
+        yield from self._optimizer.step(params, grads, memory, self._factor, scratch)
 
     def _group(self, size: int, rows: slice, norms: Array) -> _Group:
         y, weight = self._batches.y[rows], self._batches.weight

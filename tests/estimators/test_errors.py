@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from bpestimator import BackpropClassifier, BackpropRegressor, LeakyReLU
+from bpestimator import AdamW, BackpropClassifier, BackpropRegressor, LeakyReLU
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -31,7 +31,10 @@ PARAMETERS = {
         "'leaky_relu', 'logistic', 'mish', 'relu'",
         ["sigmoid", "ReLU", None, 1, np.tanh, ["relu", 1], ("tanh", "foo"), LeakyReLU, {"relu"}],
     ),
-    "solver": ("'adam', 'lbfgs', 'sgd'", ["Adam", "newton", None, 3]),
+    "solver": (
+        "'adagrad', 'adam', 'adamw', 'lbfgs', 'nadam', 'rmsprop', 'sgd', or an Optimizer",
+        ["Adam", "newton", None, 3, AdamW, ["adam"]],
+    ),
     "alpha": ("a float in the range [0, inf)", [-1e-9, nan, inf, "0.1", None, [0.1]]),
     "batch_size": ("an int in the range [1, inf) or 'auto'", [0, -5, 2.0, nan, "all", None]),
     "learning_rate": (
@@ -100,6 +103,7 @@ def test_a_value_that_a_parameter_cannot_have(kind, name, allowed, value):
     ("params", "hint"),
     [
         ({"solver": "Adam"}, "Did you mean 'adam'?"),
+        ({"solver": AdamW}, "Did you mean AdamW()?"),
         ({"activation": "ReLU"}, "Did you mean 'relu'?"),
         ({"activation": "sigmoid"}, "Did you mean 'logistic'?"),
         ({"activation": "swish"}, "Did you mean 'silu'?"),

@@ -1,0 +1,115 @@
+"""Solvers as users choose them: names and objects."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.preprocessing import scale
+
+from bpestimator import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    BackpropClassifier,
+    BackpropRegressor,
+    NAdam,
+    RMSprop,
+)
+from bpestimator.training import OPTIMIZERS
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X, y = load_breast_cancer(return_X_y=True)
+X = scale(X)
+RATES = {"sgd": 0.02, "adagrad": 0.05}
+
+
+def fitted(solver, **params):
+    params = {"max_iter": 6, "random_state": 0, "batch_size": 64} | params
+    return BackpropClassifier((9,), solver=solver, **params).fit(X, y)
+
+
+def weights(est):
+    return np.concatenate([np.ravel(part) for part in est.coefs_ + est.intercepts_])
+
+
+OBJECTS = {
+    "sgd": (SGD(0.5, False), {"momentum": 0.5, "nesterovs_momentum": False}),
+    "adam": (Adam(0.8, 0.9, 1e-4), {"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-4}),
+    "adamw": (AdamW(0.8, 0.9, 1e-4), {"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-4}),
+    "nadam": (NAdam(0.8, 0.9, 1e-4), {"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-4}),
+    "rmsprop": (RMSprop(epsilon=1e-4), {"epsilon": 1e-4}),
+    "adagrad": (Adagrad(1e-4), {"epsilon": 1e-4}),
+}
+
+
+def test_every_optimizer_is_tested():
+    assert set(OBJECTS) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_name_takes_the_estimators_numbers(name):
+    solver, params = OBJECTS[name]
+    assert_array_equal(weights(fitted(name, **params)), weights(fitted(solver)))
+    assert not np.array_equal(weights(fitted(name)), weights(fitted(solver)))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_each_learns(name):
+    params = {"solver": name, "learning_rate": RATES.get(name, 0.005), "random_state": 0}
+    model = BackpropClassifier((16,), max_iter=60, **params)
+    assert cross_val_score(model, X, y, cv=3).mean() > 0.95
+    inputs, target = load_diabetes(return_X_y=True)
+    model = BackpropRegressor(hidden_layer_sizes=(16,), max_iter=120, alpha=1, **params)
+    assert cross_val_score(model, scale(inputs), scale(target), cv=3).mean() > 0.38
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_partial_fit_goes_on_after_pickling(name):
+    whole = fitted(OBJECTS[name][0], shuffle=False, max_iter=3)
+    parts = clone(whole)
+    for _ in range(3):
+        parts.partial_fit(X, y, classes=[0, 1])
+        parts = pickle.loads(pickle.dumps(parts))
+    assert_array_equal(weights(whole), weights(parts))
+
+
+def test_decay_shrinks_weights_and_spares_biases():
+    """With a constant target nothing else moves the weights once the biases have it."""
+    strong, none = (fitted(AdamW(weight_decay=w), alpha=0, max_iter=40) for w in (20.0, 0.0))
+    assert np.linalg.norm(strong.coefs_[0]) < 0.7 * np.linalg.norm(none.coefs_[0])
+    frozen = fitted(AdamW(weight_decay=5.0), alpha=0, max_iter=1, learning_rate=1e-9)
+    before = fitted(Adam(), alpha=0, max_iter=1, learning_rate=1e-9)
+    assert_allclose(frozen.intercepts_[0], before.intercepts_[0], rtol=0, atol=1e-12)
+    ratio = frozen.coefs_[0] / before.coefs_[0]
+    steps = -(-len(X) // 64)
+    assert_allclose(1 - ratio, steps * 5e-9, rtol=1e-2)
+    assert_array_equal(weights(fitted(AdamW(weight_decay=0.0))), weights(fitted("adam")))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_large_networks_take_blocks(name, monkeypatch):
+    from bpestimator.training import blocks
+
+    whole = weights(fitted(name))
+    monkeypatch.setattr(blocks, "BLOCKED_PARAMETERS", 100)
+    monkeypatch.setattr(blocks, "BLOCK_PARAMETERS", 67)
+    assert_array_equal(weights(fitted(name)), whole)
+
+
+def test_grid_search_over_objects():
+    grid = {"solver": ["adam", AdamW(weight_decay=0.1), RMSprop(), "lbfgs"]}
+    search = GridSearchCV(BackpropClassifier((5,), max_iter=5, random_state=0), grid, cv=2)
+    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
+
+
+def test_another_optimizer_begins_without_memory():
+    est = fitted("adam")
+    est.set_params(solver=NAdam()).partial_fit(X, y)
+    est.set_params(solver=RMSprop()).partial_fit(X, y)
+    est.set_params(solver="adam").partial_fit(X, y)
+    assert est.score(X, y) > 0.8

@@ -1,0 +1,83 @@
+"""Optimizers: ten steps as in PyTorch, parameters in range, and what a user can choose."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from bpestimator.nn import play
+from bpestimator.training import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, NAdam, RMSprop
+
+# Made by make_torch_steps.py, beside this file.
+TORCH = json.loads(Path(__file__).with_name("torch_steps.json").read_text())
+PATHS, START = TORCH["paths"], TORCH["start"]
+OURS = {
+    "adam": (0.05, Adam(0.8, 0.95, 1e-12)),
+    "adamw": (0.05, AdamW(epsilon=1e-12, weight_decay=0.3)),
+    "nadam": (0.05, NAdam(0.8, 0.95, 1e-12)),
+    "rmsprop": (0.05, RMSprop(0.9, 1e-3)),
+    "adagrad": (0.3, Adagrad(1e-3)),
+    "sgd": (0.01, SGD(0.7, True)),
+    "sgd without nesterov": (0.01, SGD(0.7, False)),
+}
+
+
+def path(optimizer, rate):
+    params = np.array(START)
+    state, rate = optimizer.init(params), np.array([rate])
+    grads, scratch, factor = np.empty(4), np.empty(4), np.empty(optimizer.n_factors)
+    calls = [
+        *optimizer.begin(state, rate, factor),
+        *optimizer.decay(params, rate),
+        *optimizer.step(params, grads, state, factor, scratch),
+    ]
+    for gradient in TORCH["gradients"]:
+        grads[:] = gradient
+        play(calls)
+        yield params.copy()
+
+
+def test_every_optimizer_is_compared():
+    assert {optimizer.name for _, optimizer in OURS.values()} == set(OPTIMIZERS)
+    assert set(OURS) == set(PATHS)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_ten_steps_are_pytorchs(name):
+    rate, optimizer = OURS[name]
+    found = list(path(optimizer, rate))
+    # PyTorch keeps NAdam's product of mu in float32.
+    tolerance = 1e-8 if name == "nadam" else 1e-11
+    assert_allclose(found, PATHS[name], rtol=0, atol=tolerance)
+    assert not np.allclose(found[-1], START, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "rule"),
+    [
+        (SGD, {"momentum": 1.1}, r"momentum of SGD must be in the range \[0, 1\]"),
+        (Adam, {"beta_1": 1.0}, r"beta_1 of Adam must be in the range \[0, 1\)"),
+        (Adam, {"beta_2": -0.1}, r"beta_2 of Adam must be in the range \[0, 1\)"),
+        (NAdam, {"epsilon": 0.0}, r"epsilon of NAdam must be in the range \(0, inf\)"),
+        (NAdam, {"momentum_decay": -1}, r"momentum_decay of NAdam must be in the range \[0, inf\)"),
+        (AdamW, {"weight_decay": np.nan}, r"weight_decay of AdamW must be in the range \[0, inf\)"),
+        (RMSprop, {"rho": 1.0}, r"rho of RMSprop must be in the range \[0, 1\)"),
+        (RMSprop, {"epsilon": np.inf}, r"epsilon of RMSprop must be in the range \(0, inf\)"),
+        (Adagrad, {"epsilon": -1e-8}, r"epsilon of Adagrad must be in the range \(0, inf\)"),
+    ],
+)
+def test_numbers_out_of_range(kind, params, rule):
+    (value,) = params.values()
+    with pytest.raises(ValueError, match=rule + rf"\. Got {value!r}"):
+        kind(**params)
+
+
+def test_objects_compare_print_and_pickle():
+    assert AdamW(weight_decay=0.1) == AdamW(weight_decay=0.1) != AdamW()
+    assert AdamW() != Adam()
+    assert repr(RMSprop(0.5)) == "RMSprop(rho=0.5, epsilon=1e-08)"
+    for kind in OPTIMIZERS.values():
+        assert pickle.loads(pickle.dumps(kind())) == kind()
