@@ -103,6 +103,10 @@ class BaseBackprop(BaseEstimator):
         """The loss, the number of outputs, and y as the loss takes it."""
         raise NotImplementedError
 
+    def _weigh(self, y: Any, weight: np.ndarray | None, call: FitCall) -> np.ndarray | None:
+        """The weights of the rows, once y has its say; y is encoded by then."""
+        return weight
+
     def _loss_of_model(self) -> Loss:
         """The loss whose link turns the raw outputs of ``coefs_`` into predictions."""
         return LOSS_OF_LINK[self.out_activation_]
@@ -154,6 +158,7 @@ class BaseBackprop(BaseEstimator):
         dtype = X.dtype if call.fresh else self._dtype_of_coefs()
         X = X.astype(dtype, copy=False)
         loss, n_outputs, targets = self._encode(y, dtype, call)
+        weight = self._weigh(y, weight, call)
         rng = check_random_state(self.random_state)
         if call.fresh:
             hidden = options.hidden_layer_sizes(self.hidden_layer_sizes)

@@ -43,7 +43,7 @@ class Number:
     also: tuple[Any, ...] = ()
 
     def allows(self, value: Any) -> bool:
-        if isinstance(value, (str, Real)) and value in self.also:
+        if (value is None or isinstance(value, (str, Real))) and value in self.also:
             return True
         if not isinstance(value, self.kind) or not isfinite(value):
             return False
@@ -151,6 +151,27 @@ class Declared:
 
 
 @dataclass(frozen=True)
+class ClassWeight:
+    """How much each class counts."""
+
+    def allows(self, value: Any) -> bool:
+        if isinstance(value, list):
+            return all(isinstance(one, Mapping) and self._all_count(one) for one in value)
+        if isinstance(value, Mapping):
+            return self._all_count(value)
+        return value is None or (isinstance(value, str) and value == "balanced")
+
+    def _all_count(self, weights: Mapping[Any, Any]) -> bool:
+        return all(Number(Real, 0).allows(weight) for weight in weights.values())
+
+    def __str__(self) -> str:
+        return (
+            "None, 'balanced', a dict from label to a weight of at least 0, or for multilabel y "
+            "a list of such dicts"
+        )
+
+
+@dataclass(frozen=True)
 class RateOrSchedule:
     """A constant learning rate, or the name of a schedule."""
 
@@ -194,6 +215,7 @@ RULES: Mapping[str, Any] = {
     "epsilon": Number(Real, 0, closed="neither"),
     "n_iter_no_change": Number(Integral, 1, also=(inf,)),
     "max_fun": Number(Integral, 1),
+    "max_grad_norm": Number(Real, 0, closed="neither", also=(None,)),
 }
 
 
@@ -305,6 +327,11 @@ def rate_name(est: Any) -> str:
 def penalty_of(est: Any) -> L2:
     """The declared penalty."""
     return L2(float(est.alpha))
+
+
+def max_grad_norm_of(est: Any) -> float:
+    """The longest gradient allowed; infinite where there is no limit."""
+    return inf if est.max_grad_norm is None else float(est.max_grad_norm)
 
 
 def stopping_of(est: Any) -> Stopping:

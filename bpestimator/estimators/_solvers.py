@@ -84,6 +84,7 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
         penalty=options.penalty_of(est),
         stopping=options.stopping_of(est),
         max_epochs=1 if call.incremental else int(est.max_iter),
+        max_grad_norm=options.max_grad_norm_of(est),
     )
     state = _train_state(est, problem, call, rules, rate)
     batches, validate = _batches(est, problem)
@@ -131,10 +132,13 @@ def _advice(est: BaseBackprop, run: Run, rate: float) -> str:
 def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     """Train on all rows at once, by L-BFGS."""
     spec, x, targets, weight, params, _ = problem
-    if not isinstance(est.learning_rate, str):
-        warnings.warn(
-            f"learning_rate={est.learning_rate!r} is not used by solver='lbfgs'.", stacklevel=4
-        )
+    for name, unused in (
+        ("learning_rate", not isinstance(est.learning_rate, str)),
+        ("max_grad_norm", est.max_grad_norm is not None),
+    ):
+        if unused:
+            text = f"{name}={getattr(est, name)!r} is not used by solver='lbfgs'."
+            warnings.warn(text, stacklevel=4)
     # The line search needs more digits than float32 has.
     if not spec.loss.takes_labels:
         targets = targets.astype(np.float64, copy=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from bpestimator.nn import LOSSES, Loss
@@ -124,3 +125,37 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights
+
+
+def class_weights(y: Any, class_weight: Any, classes: np.ndarray) -> np.ndarray:
+    """The weight of each row by its class, of shape (n,).
+
+    For multilabel y, the product over the labels, as in scikit-learn.
+    """
+    multilabel = y.ndim == 2 and y.shape[1] > 1
+    if isinstance(class_weight, str):
+        if multilabel:
+            y = y.toarray() if hasattr(y, "toarray") else y
+            return compute_sample_weight(class_weight, y)
+        each = compute_class_weight(class_weight, classes=classes, y=y)
+        return each[np.searchsorted(classes, y)]
+    if multilabel != isinstance(class_weight, list):
+        wanted = "a list of one dict per label" if multilabel else "a dict from label to weight"
+        raise ValueError(f"class_weight must be 'balanced' or {wanted}. Got {class_weight!r}.")
+    if multilabel:
+        y = y.toarray() if hasattr(y, "toarray") else y
+        if len(class_weight) != y.shape[1]:
+            raise ValueError(
+                f"class_weight has {len(class_weight)} dicts, but y has {y.shape[1]} labels."
+            )
+        absent, present = ([one.get(k, 1.0) for one in class_weight] for k in (0, 1))
+        return np.where(y != 0, present, absent).prod(axis=1)
+    unknown = set(class_weight) - set(classes.tolist())
+    # A dict for all classes suits a fold that lacks one; one that misses a class may be a slip.
+    if unknown and not set(classes.tolist()) <= set(class_weight):
+        raise ValueError(
+            f"class_weight has labels that are not among the classes: {sorted(unknown, key=str)}. "
+            f"The classes are {classes.tolist()}."
+        )
+    each = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
+    return each[np.searchsorted(classes, y)]

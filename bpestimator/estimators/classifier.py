@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 
+from bpestimator.estimators import _options as options
 from bpestimator.estimators import _targets
 from bpestimator.estimators._base import BaseBackprop, FitCall, is_stochastic
 from bpestimator.nn import Loss
@@ -95,6 +97,15 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         Epochs in a row without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
+    class_weight : dict, 'balanced', list of dicts or None, default=None
+        How much each class counts, on top of ``sample_weight``: a dict from label to weight (1
+        for labels it lacks), or 'balanced': n_samples / (n_classes * rows of the class). For
+        multilabel y a list of one dict, or 'balanced', for all labels. It weighs the score that
+        ``early_stopping`` watches, too. ``partial_fit`` takes dicts only: a chunk does not tell
+        how often a class occurs in all data.
+    max_grad_norm : float or None, default=None
+        Longest gradient, in the Euclidean norm over all weights and biases: a longer one is
+        shortened to it before the step. Above 0; not used by 'lbfgs'.
 
     Attributes
     ----------
@@ -151,12 +162,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
 
     loss = "log_loss"
     classes_: np.ndarray
-    _fitted_attributes: ClassVar[set[str]] = {
-        "coefs_",
-        "intercepts_",
-        "out_activation_",
-        "classes_",
-    }
+    _rules: ClassVar[Mapping[str, Any]] = {**options.RULES, "class_weight": options.ClassWeight()}
+    _fitted_attributes: ClassVar[set[str]] = BaseBackprop._fitted_attributes | {"classes_"}
     _takes_sparse_y = False
 
     def __init__(
@@ -185,6 +192,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         epsilon: Any = 1e-8,
         n_iter_no_change: Any = 10,
         max_fun: Any = 15000,
+        class_weight: Any = None,
+        max_grad_norm: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -209,6 +218,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.class_weight = class_weight
+        self.max_grad_norm = max_grad_norm
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropClassifier:
         """Learn from X and y.
@@ -338,6 +349,25 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         self.classes_ = classes
         self._takes_sparse_y = issparse(y)
         return encoded
+
+    def _weigh(self, y: Any, weight: np.ndarray | None, call: FitCall) -> np.ndarray | None:
+        if self.class_weight is None:
+            return weight
+        if isinstance(self.class_weight, str) and call.incremental:
+            raise ValueError(
+                "class_weight='balanced' cannot be used with partial_fit: one chunk does not tell "
+                "how often a class occurs in all data. Pass a dict, for instance dict(zip(classes, "
+                "sklearn.utils.class_weight.compute_class_weight('balanced', classes=classes, "
+                "y=y_all)))."
+            )
+        by_class = _targets.class_weights(y, self.class_weight, self.classes_)
+        weight = by_class if weight is None else weight * by_class
+        if not weight.any():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} leaves no row that counts: give at least "
+                "one class of y a weight above 0."
+            )
+        return weight
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         is_binary = targets.ndim == 2 and targets.shape[1] == 1

@@ -100,6 +100,9 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         Epochs in a row without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
+    max_grad_norm : float or None, default=None
+        Longest gradient, in the Euclidean norm over all weights and biases: a longer one is
+        shortened to it before the step. Above 0; not used by 'lbfgs'.
 
     Attributes
     ----------
@@ -188,6 +191,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         epsilon: Any = 1e-8,
         n_iter_no_change: Any = 10,
         max_fun: Any = 15000,
+        max_grad_norm: Any = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -213,6 +217,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.max_grad_norm = max_grad_norm
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropRegressor:
         """Learn from X and y.

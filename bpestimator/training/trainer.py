@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, chain
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from bpestimator.nn.network import NetworkSpec
 from bpestimator.nn.tape import Call, Calls
 from bpestimator.training.batches import Batches
 from bpestimator.training.blocks import block_of, blocks
+from bpestimator.training.clipping import clip
 from bpestimator.training.objective import Batch, Objective, check_total
 from bpestimator.training.optimizers import Optimizer
 from bpestimator.training.penalties import L2
@@ -40,6 +42,8 @@ class TrainingRules:
     stopping : Stopping
     max_epochs : int
         Of this call.
+    max_grad_norm : float, or ndarray of shape lead + (1,), default=inf
+        Longest gradient; a longer one is shortened before the step.
     """
 
     optimizer: Optimizer
@@ -47,6 +51,7 @@ class TrainingRules:
     penalty: L2
     stopping: Stopping
     max_epochs: int
+    max_grad_norm: Any = inf
 
 
 class _Group(NamedTuple):
@@ -81,7 +86,7 @@ class Descent:
         self._batches, self._state = batches, state
         self._objective = Objective(spec, state.params, rules.penalty)
         lead, dtype = state.params.shape[:-1], state.params.dtype
-        self._optimizer = rules.optimizer
+        self._optimizer, self._max_grad_norm = rules.optimizer, rules.max_grad_norm
         self._rate = np.empty((*lead, 1), dtype)
         self._factor = np.empty((*lead, rules.optimizer.n_factors), dtype)
         width = spec.loss.record_width(spec.sizes[-1])
@@ -108,22 +113,32 @@ class Descent:
 
     def _step(self, batch: Batch, rows: slice, norms: Array) -> list[Call]:
         """All calls of one step, from the rows to the changed parameters."""
+        objective, state = self._objective, self._state
+        clipped = np.isfinite(self._max_grad_norm).any()
         return [
-            *self._objective.norms(norms),
-            *self._objective.summed(batch, self._record[..., rows, :]),
-            *self._optimizer.begin(self._state.optimizer, self._rate, self._factor),
+            *objective.norms(norms),
+            *objective.summed(batch, self._record[..., rows, :]),
+            *(self._clip(batch.total) if clipped else ()),
+            *self._optimizer.begin(state.optimizer, self._rate, self._factor),
             *chain.from_iterable(
-                self._move(batch.total, block) for block in blocks(self._state.params.shape[-1])
+                self._move(None if clipped else batch.total, block)
+                for block in blocks(state.params.shape[-1])
             ),
         ]
 
-    def _move(self, total: Array, block: slice) -> Calls:
-        """Finish the gradient of a block of parameters and move them."""
+    def _clip(self, total: Array) -> Calls:
+        """Finish the whole gradient, and shorten it where it is too long."""
+        yield from self._objective.finished(total)
+        yield from clip(self._objective.grad, self._max_grad_norm)
+
+    def _move(self, total: Array | None, block: slice) -> Calls:
+        """Move a block of parameters, once its gradient is finished, here unless total is None."""
         objective, state = self._objective, self._state
         params, grads = state.params[..., block], objective.grad[..., block]
         scratch = objective.scratch[..., : params.shape[-1]]
-        yield from objective.finished(total, block)
         memory = block_of(state.optimizer, block, state.params.shape)
+        if total is not None:
+            yield from objective.finished(total, block)
         yield from self._optimizer.decay(objective.weights_in(block), self._rate)
         yield from self._optimizer.step(params, grads, memory, self._factor, scratch)
 

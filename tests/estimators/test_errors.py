@@ -64,6 +64,11 @@ PARAMETERS = {
         "an int in the range [1, inf) or inf", [0, -1, 2.5, -inf, nan, "10", None]
     ),
     "max_fun": ("an int in the range [1, inf)", [0, -1, 15.5, inf, nan, "10", None]),
+    "class_weight": (
+        "None, 'balanced', a dict from label to a weight of at least 0",
+        ["equal", 2, (1, 2), {0: -1}, {0: nan}, {0: inf}, {0: "1"}, [1, 2], [{0: -1}]],
+    ),
+    "max_grad_norm": ("a float in the range (0, inf) or None", [0, -1.0, nan, inf, "1"]),
     "loss": ("'poisson', 'squared_error'", ["mse", "log_loss", None, 2, abs]),
 }  # fmt: skip
 
@@ -84,7 +89,7 @@ def label(name, value):
 )
 def test_a_value_that_a_parameter_cannot_have(kind, name, allowed, value):
     with pytest.raises((ValueError, TypeError)):
-        PAIRS[kind](**{name: value}).fit(X, Y)
+        (PAIRS[kind] if name in PAIRS[kind]().get_params() else kind)(**{name: value}).fit(X, Y)
     est = kind(**{name: value})  # the constructor takes anything, so that clone works
     classes = {"classes": [0, 1, 2]} if kind is BackpropClassifier else {}
     calls = {"fit": {}, "partial_fit": classes} if name != "solver" else {"fit": {}}
