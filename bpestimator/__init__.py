@@ -16,7 +16,23 @@ from bpestimator.nn import (
     Softplus,
     Tanh,
 )
-from bpestimator.training import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
+from bpestimator.training import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Adaptive,
+    Constant,
+    Cosine,
+    CosLog4,
+    Exponential,
+    InvScaling,
+    NAdam,
+    OneCycle,
+    Optimizer,
+    RMSprop,
+    Schedule,
+)
 
 __all__ = [
     "BackpropClassifier",
@@ -41,6 +57,14 @@ __all__ = [
     "NAdam",
     "Optimizer",
     "RMSprop",
+    "Adaptive",
+    "Constant",
+    "CosLog4",
+    "Cosine",
+    "Exponential",
+    "InvScaling",
+    "OneCycle",
+    "Schedule",
 ]
 
 __version__ = "0.1.0"

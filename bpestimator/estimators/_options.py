@@ -147,7 +147,9 @@ class Declared:
         names = ", ".join(map(repr, sorted(self.names)))
         lists = ", or a list of these, one per hidden layer" if self.per_layer else ""
         last = "" if self.per_layer else "or "
-        return f"one of {names}, {last}an {self.kind.__name__} such as {self.example}{lists}"
+        article = "an" if self.kind.__name__[0] in "AEIOU" else "a"
+        kind = f"{article} {self.kind.__name__} such as {self.example}"
+        return f"one of {names}, {last}{kind}{lists}"
 
 
 @dataclass(frozen=True)
@@ -173,16 +175,17 @@ class ClassWeight:
 
 @dataclass(frozen=True)
 class RateOrSchedule:
-    """A constant learning rate, or the name of a schedule."""
+    """A constant learning rate, or a schedule."""
 
     def allows(self, value: Any) -> bool:
         is_flag = isinstance(value, (bool, np.bool_))
-        return Choice(tuple(SCHEDULES)).allows(value) or (_RATE.allows(value) and not is_flag)
+        return _SCHEDULE.allows(value) or (_RATE.allows(value) and not is_flag)
 
     def __str__(self) -> str:
-        return f"{_RATE} (a constant rate) or {Choice(tuple(SCHEDULES))}"
+        return f"{_RATE} (a constant rate) or {_SCHEDULE}"
 
 
+_SCHEDULE = Declared(tuple(SCHEDULES), Schedule, "OneCycle(peak=0.2)")
 _RATE = Number(Real, 0, closed="neither")
 
 RULES: Mapping[str, Any] = {
@@ -234,11 +237,12 @@ def _hint(name: str, rule: Any, value: Any) -> str:
     """What the user may have meant."""
     if name == "loss" and not isinstance(value, str):
         return " Write hidden_layer_sizes=...: the first argument of a regressor is its loss."
-    if isinstance(rule, Declared):
-        if isinstance(value, type) and issubclass(value, rule.kind):
+    declared = _SCHEDULE if isinstance(rule, RateOrSchedule) else rule
+    if isinstance(declared, Declared):
+        if isinstance(value, type) and issubclass(value, declared.kind):
             return f" Did you mean {value.__name__}()?"
-        if callable(value) and rule.own:
-            return f" For a function of your own, write {rule.own}."
+        if callable(value) and declared.own:
+            return f" For a function of your own, write {declared.own}."
     if not isinstance(value, str):
         return ""
     try:
@@ -312,6 +316,8 @@ def optimizer_of(est: Any) -> Optimizer:
 
 def schedule_of(est: Any) -> tuple[float, Schedule]:
     """The initial learning rate and the schedule that shapes it."""
+    if isinstance(est.learning_rate, Schedule):
+        return float(est.learning_rate_init), est.learning_rate
     if not isinstance(est.learning_rate, str):
         return float(est.learning_rate), Constant()
     kind = SCHEDULES[est.learning_rate]
@@ -319,9 +325,24 @@ def schedule_of(est: Any) -> tuple[float, Schedule]:
     return float(est.learning_rate_init), schedule
 
 
+def check_schedule(schedule: Schedule, est: Any, *, incremental: bool) -> None:
+    """ValueError if the schedule cannot be followed."""
+    if schedule.needs_horizon and incremental:
+        raise ValueError(
+            f"learning_rate={est.learning_rate!r} must know when training ends, which partial_fit "
+            "does not. Use fit, or a schedule such as 'constant', 'invscaling' or 'exponential'."
+        )
+    warmup = getattr(schedule, "warmup", 0)
+    if warmup and not incremental and warmup >= est.max_iter:
+        raise ValueError(
+            f"The warmup of {schedule!r} must be shorter than max_iter={est.max_iter} epochs."
+        )
+
+
 def rate_name(est: Any) -> str:
     """The parameter that sets the learning rate."""
-    return "learning_rate_init" if isinstance(est.learning_rate, str) else "learning_rate"
+    is_schedule = isinstance(est.learning_rate, (str, Schedule))
+    return "learning_rate_init" if is_schedule else "learning_rate"
 
 
 def penalty_of(est: Any) -> L2:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _STOCHASTIC_ATTRIBUTES = (
+    "learning_rate_",
     "loss_curve_",
     "best_loss_",
     "validation_scores_",
@@ -78,6 +79,7 @@ class Outcome(NamedTuple):
 def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     """Train batch by batch."""
     rate, schedule = options.schedule_of(est)
+    options.check_schedule(schedule, est, incremental=call.incremental)
     rules = TrainingRules(
         optimizer=options.optimizer_of(est),
         schedule=schedule,
@@ -203,7 +205,10 @@ def _train_state(
         initial_rate=np.array([rate]),
         rng=problem.rng,
         runs=[Run() if call.fresh else _continued_run(est)],
-        clock=Clock(epoch=0, samples=0 if call.fresh else int(getattr(est, "t_", 0))),
+        clock=Clock(
+            samples=0 if call.fresh else int(getattr(est, "t_", 0)),
+            horizon=inf if call.incremental else est.max_iter,
+        ),
     )
     run = state.runs[0]
     if est.early_stopping:
@@ -339,6 +344,7 @@ def _publish_run(est: BaseBackprop, run: Run, state: TrainState) -> None:
     """Set what scikit-learn's MLP tells of a stochastic fit."""
     est.n_iter_ = run.n_iter
     est.t_ = state.clock.samples
+    est.learning_rate_ = None if state.rate is None else float(state.rate[0])
     est.loss_curve_ = run.loss_curve
     est.loss_ = run.loss_curve[-1] if run.loss_curve else nan
     est.best_loss_ = run.best_loss

@@ -52,15 +52,19 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         rows (or their total weight) of the batch; at least 0.
     batch_size : int or 'auto', default='auto'
         Rows per step; 'auto' is min(200, n_samples). Not used by 'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'} or float, default='constant'
-        A number is a constant rate, in place of ``learning_rate_init``. A name shapes
-        ``learning_rate_init`` over the run, with 'sgd' as with 'adam':
+    learning_rate : float, str or Schedule, default='constant'
+        A number is a constant rate, in place of ``learning_rate_init``. A schedule shapes
+        ``learning_rate_init`` over the run, with every solver but 'lbfgs':
 
         - 'constant': it stays.
         - 'invscaling': after a fit's first epoch it is divided by (t + 1) ** power_t, with t
           the rows seen.
         - 'adaptive': it is divided by 5 whenever ``n_iter_no_change`` epochs in a row have not
           improved by ``tol``; at 1e-6 training stops.
+        - 'exponential', 'cosine', 'one_cycle', 'coslog4': it changes at every step; see
+          :class:`bpestimator.Exponential`, ``Cosine``, ``OneCycle`` and ``CosLog4``, whose
+          objects take parameters and a warm-up: ``learning_rate=Cosine(warmup=5)``. All but
+          the first end with epoch ``max_iter``, so that ``partial_fit`` cannot use them.
     learning_rate_init : float, default=0.001
         The learning rate to begin with, above 0. Not used by 'lbfgs'.
     power_t : float, default=0.5
@@ -126,6 +130,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         Accuracy of the held-out rows after each epoch, with ``early_stopping``.
     best_validation_score_ : float or None
         The highest of them.
+    learning_rate_ : float
+        The learning rate of the last step. Not with 'lbfgs'.
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
     t_ : int

@@ -18,12 +18,30 @@ from bpestimator.training.optimizers import (
     RMSprop,
 )
 from bpestimator.training.penalties import L2
-from bpestimator.training.schedules import SCHEDULES, Clock, Schedule
+from bpestimator.training.schedules import (
+    SCHEDULES,
+    Adaptive,
+    Clock,
+    Constant,
+    Cosine,
+    CosLog4,
+    Exponential,
+    InvScaling,
+    OneCycle,
+    Schedule,
+)
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import Stopping, StopReason
 from bpestimator.training.trainer import TrainingRules, train
 
 __all__ = [
+    "Adaptive",
+    "Constant",
+    "CosLog4",
+    "Cosine",
+    "Exponential",
+    "InvScaling",
+    "OneCycle",
     "L2",
     "OPTIMIZERS",
     "SCHEDULES",

@@ -35,8 +35,8 @@ class Batches:
 
     Attributes
     ----------
-    n_rows, batch_size : int
-        Rows of an epoch, and of a batch.
+    n_rows, n_steps, batch_size : int
+        Rows of an epoch, its batches, and rows of a batch.
     blocks : dict of list of Batch
         For each number of rows that a block of batches may have, its batches: views of
         buffers that every block fills anew.
@@ -58,6 +58,7 @@ class Batches:
         self._shuffle = shuffle
         self._rows = rows
         self.n_rows = x.shape[0] if rows is None else rows.size
+        self.n_steps = -(-self.n_rows // batch_size)
         self._sparse = not isinstance(x, np.ndarray)
         self._block_size = self._whole_batches(x, batch_size)
         self._all_y, self._all_weight = y, weight

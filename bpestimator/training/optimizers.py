@@ -21,6 +21,7 @@ from numpy import sqrt as root
 
 from bpestimator.nn.layout import Array, zeros_buffer
 from bpestimator.nn.tape import Calls, call, constant
+from bpestimator.training.ranges import check_range
 
 OptimizerState = dict[str, Any]
 
@@ -106,7 +107,7 @@ class SGD(Optimizer):
     name = "sgd"
 
     def __post_init__(self) -> None:
-        _check(self, "momentum", 0, 1, "[]")
+        check_range(self, "momentum", 0, 1, "[]")
 
     def init(self, params: Array) -> OptimizerState:
         return {"velocity": zeros_buffer(params.shape, params.dtype)}
@@ -155,9 +156,9 @@ class Adam(Optimizer):
     name = "adam"
 
     def __post_init__(self) -> None:
-        _check(self, "beta_1", 0, 1)
-        _check(self, "beta_2", 0, 1)
-        _check(self, "epsilon", 0, inf, "()")
+        check_range(self, "beta_1", 0, 1)
+        check_range(self, "beta_2", 0, 1)
+        check_range(self, "epsilon", 0, inf, "()")
 
     def init(self, params: Array) -> OptimizerState:
         m, v = (zeros_buffer(params.shape, params.dtype) for _ in range(2))
@@ -230,7 +231,7 @@ class AdamW(Adam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(self, "weight_decay", 0, inf)
+        check_range(self, "weight_decay", 0, inf)
 
     def decay(self, weights: Array, rate: Array) -> Calls:
         kept = np.empty(rate.shape, weights.dtype)
@@ -266,7 +267,7 @@ class NAdam(Adam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(self, "momentum_decay", 0, inf)
+        check_range(self, "momentum_decay", 0, inf)
 
     def init(self, params: Array) -> OptimizerState:
         product = 1.0 if params.ndim == 1 else np.ones((*params.shape[:-1], 1))
@@ -324,8 +325,8 @@ class RMSprop(Optimizer):
     name = "rmsprop"
 
     def __post_init__(self) -> None:
-        _check(self, "rho", 0, 1)
-        _check(self, "epsilon", 0, inf, "()")
+        check_range(self, "rho", 0, 1)
+        check_range(self, "epsilon", 0, inf, "()")
 
     def init(self, params: Array) -> OptimizerState:
         return {"v": zeros_buffer(params.shape, params.dtype)}
@@ -357,7 +358,7 @@ class Adagrad(Optimizer):
     name = "adagrad"
 
     def __post_init__(self) -> None:
-        _check(self, "epsilon", 0, inf, "()")
+        check_range(self, "epsilon", 0, inf, "()")
 
     def init(self, params: Array) -> OptimizerState:
         return {"s": zeros_buffer(params.shape, params.dtype)}
@@ -378,18 +379,6 @@ def _divided_step(params: Array, change: Array, v: Array, epsilon: Any, scratch:
     yield call(add, scratch, constant(epsilon, v.dtype), scratch)
     yield call(divide, change, scratch, change)
     yield call(subtract, params, change, params)
-
-
-def _check(owner: Optimizer, name: str, low: float, high: float, ends: str = "[)") -> None:
-    """ValueError unless the owner's number, or each of its numbers, is in the range."""
-    value = getattr(owner, name)
-    above = np.greater_equal if ends[0] == "[" else np.greater
-    below = np.less_equal if ends[1] == "]" else np.less
-    if not np.all(above(value, low) & below(value, high)):
-        allowed = f"{ends[0]}{low:g}, {high:g}{ends[1]}"
-        raise ValueError(
-            f"The {name} of {type(owner).__name__} must be in the range {allowed}. Got {value!r}."
-        )
 
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {

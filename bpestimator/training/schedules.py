@@ -8,24 +8,42 @@ stopping rule to shrink the rate rather than to stop.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import cos, inf, log2, pi
 from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from bpestimator.training.ranges import check_range
 
 
 class Clock(NamedTuple):
     """How far training has come.
 
-    epoch : epochs since the optimizer began (it begins anew with each ``fit``)
+    epoch : epochs since the optimizer began (it begins anew with each ``fit``), with fractions
+        where a schedule acts at every step
     samples : rows seen by this model in its life, ``t_``
+    span : epochs that the rate asked for will hold: 1, or one divided by the steps of an epoch
+    horizon : epochs until training ends; infinite where nobody knows
     """
 
-    epoch: int = 0
+    epoch: float = 0
     samples: int = 0
+    span: float = 1.0
+    horizon: float = inf
+
+    def at(self, step: int, n_steps: int) -> Clock:
+        """The clock before a step of the epoch that starts now."""
+        return self._replace(epoch=self.epoch + step / n_steps, span=1 / n_steps)
+
+    def after(self, n_rows: int) -> Clock:
+        """The clock an epoch later."""
+        return self._replace(epoch=self.epoch + 1, samples=self.samples + n_rows)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate of the coming epoch.
+    """The learning rate of the coming epoch, or of the coming step.
 
     Attributes
     ----------
@@ -35,14 +53,20 @@ class Schedule:
         What to divide the rate by when learning stalls; None means stop then.
     smallest : float
         At or below this rate a stall means stop all the same.
+    needs_horizon : bool
+        Whether it must know when training ends, which ``partial_fit`` cannot.
+    per_step : bool
+        Whether it is asked before every step rather than every epoch.
     """
 
     name: ClassVar[str]
     shrink_by: ClassVar[float | None] = None
     smallest: ClassVar[float] = 0.0
+    needs_horizon: ClassVar[bool] = False
+    per_step: ClassVar[bool] = False
 
     def rate(self, initial: Any, clock: Clock) -> Any:
-        """The rate for the epoch that starts at ``clock``.
+        """The rate for the epoch, or the step, that starts at ``clock``.
 
         Parameters
         ----------
@@ -51,6 +75,31 @@ class Schedule:
         clock : Clock
         """
         raise NotImplementedError
+
+    def rates(self, initial: float, epochs: int, steps: int = 1) -> Any:
+        """The rates of a whole run, to look at or to draw.
+
+        Parameters
+        ----------
+        initial : float
+        epochs : int
+        steps : int, default=1
+            Steps of an epoch.
+
+        Returns
+        -------
+        ndarray of shape (epochs * steps,)
+
+        Examples
+        --------
+        >>> Exponential(0.5).rates(1.0, epochs=4)
+        array([1.   , 0.5  , 0.25 , 0.125])
+        """
+        clocks = (
+            Clock(step / steps if self.per_step else step // steps, 0, 1 / steps, epochs)
+            for step in range(epochs * steps)
+        )
+        return np.array([self.rate(initial, clock) for clock in clocks])
 
 
 @dataclass(frozen=True)
@@ -95,6 +144,153 @@ class Adaptive(Schedule):
         return initial
 
 
+@dataclass(frozen=True)
+class Warmed(Schedule):
+    """A schedule that may begin with a warm-up.
+
+    The rate rises in a straight line over the first epochs, and the schedule's own curve
+    takes the rest. With per-step schedules the rate changes at every step.
+
+    Parameters
+    ----------
+    warmup : float, default=0.0
+        Epochs of the warm-up, at least 0 and fewer than there are.
+    """
+
+    warmup: float = field(default=0.0, kw_only=True)
+
+    per_step = True
+
+    def __post_init__(self) -> None:
+        check_range(self, "warmup", 0, inf)
+
+    def rate(self, initial: Any, clock: Clock) -> Any:
+        if clock.epoch < self.warmup:
+            return initial * min(1.0, (clock.epoch + clock.span) / self.warmup)
+        return initial * self.factor(clock.epoch - self.warmup, clock.horizon - self.warmup)
+
+    def factor(self, epoch: float, horizon: float) -> float:
+        """What to multiply the initial rate by, ``epoch`` epochs after the warm-up."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Exponential(Warmed):
+    """rate = initial decay^epoch.
+
+    Parameters
+    ----------
+    decay : float, default=0.95
+        In (0, 1].
+    warmup : float, default=0.0
+    """
+
+    decay: float = 0.95
+
+    name = "exponential"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, "decay", 0, 1, "(]")
+
+    def factor(self, epoch: float, horizon: float) -> float:
+        return float(self.decay**epoch)
+
+
+@dataclass(frozen=True)
+class Cosine(Warmed):
+    """rate = initial (final + (1 - final) (1 + cos(pi t)) / 2), t from 0 to 1.
+
+    t : share of the epochs that has passed.
+
+    Source: Loshchilov and Hutter, ICLR 2017 (arXiv 1608.03983), eq. 5, without restarts.
+
+    Parameters
+    ----------
+    final : float, default=0.0
+        Where the rate ends, as a share of the initial one; in [0, 1].
+    warmup : float, default=0.0
+    """
+
+    final: float = 0.0
+
+    name = "cosine"
+    needs_horizon = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, "final", 0, 1, "[]")
+
+    def factor(self, epoch: float, horizon: float) -> float:
+        return _between(1.0, self.final, epoch / horizon)
+
+
+@dataclass(frozen=True)
+class OneCycle(Warmed):
+    """Up to the initial rate and down again, each along half a cosine.
+
+    From ``start`` times the initial rate at t = 0 to the whole at t = ``peak``, and from there
+    to ``final`` times it at t = 1;  t : share of the epochs that has passed.
+
+    Source: Smith and Topin, 2017 (arXiv 1708.07120), section 3.
+
+    Parameters
+    ----------
+    peak : float, default=0.3
+        In (0, 1).
+    start : float, default=0.04
+        In [0, 1].
+    final : float, default=0.0
+        In [0, 1].
+    warmup : float, default=0.0
+    """
+
+    peak: float = 0.3
+    start: float = 0.04
+    final: float = 0.0
+
+    name = "one_cycle"
+    needs_horizon = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, "peak", 0, 1, "()")
+        check_range(self, "start", 0, 1, "[]")
+        check_range(self, "final", 0, 1, "[]")
+
+    def factor(self, epoch: float, horizon: float) -> float:
+        t = epoch / horizon
+        if t < self.peak:
+            return _between(self.start, 1.0, t / self.peak)
+        return _between(1.0, self.final, (t - self.peak) / (1 - self.peak))
+
+
+@dataclass(frozen=True)
+class CosLog4(Warmed):
+    """rate = initial (1 - cos(2 pi log2(1 + 15 t))) / 2: four cycles, each twice as long.
+
+    t : share of the epochs that has passed; the rate is 0 at t = 0, 1/15, 3/15, 7/15 and 1.
+
+    Source: Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024 (arXiv 2407.04491), section 3.
+
+    Parameters
+    ----------
+    warmup : float, default=0.0
+    """
+
+    name = "coslog4"
+    needs_horizon = True
+
+    def factor(self, epoch: float, horizon: float) -> float:
+        return 0.5 * (1 - cos(2 * pi * log2(1 + 15 * min(1.0, epoch / horizon))))
+
+
+def _between(first: float, last: float, t: float) -> float:
+    """From ``first`` at t = 0 to ``last`` at t = 1, along half a cosine."""
+    return last + (first - last) * 0.5 * (1 + cos(pi * min(1.0, t)))
+
+
 SCHEDULES: Mapping[str, type[Schedule]] = {
-    kind.name: kind for kind in (Constant, InvScaling, Adaptive)
+    kind.name: kind
+    for kind in (Constant, InvScaling, Adaptive, Exponential, Cosine, OneCycle, CosLog4)
 }

@@ -59,6 +59,8 @@ class TrainState:
         One per model, in C order of ``lead``.
     order : ndarray of int or None
         The rows' present order: an epoch shuffles the order the last one left.
+    rate : ndarray of shape lead + (1,) or None
+        The learning rate of the last step.
     """
 
     params: Array
@@ -68,6 +70,7 @@ class TrainState:
     runs: list[Run]
     clock: Clock = field(default_factory=Clock)
     order: Array | None = None
+    rate: Array | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """A deep copy in plain arrays, dicts, lists and numbers."""
@@ -79,6 +82,7 @@ class TrainState:
             "rng": self.rng.get_state(legacy=False),
             "runs": [asdict(run) for run in self.runs],
             "order": None if self.order is None else self.order.copy(),
+            "rate": None if self.rate is None else self.rate.copy(),
         }
 
     @classmethod
@@ -95,4 +99,5 @@ class TrainState:
             rng=rng,
             runs=[Run(**run) for run in saved["runs"]],
             order=saved["order"],
+            rate=saved["rate"],
         )

@@ -86,7 +86,8 @@ class Descent:
         self._batches, self._state = batches, state
         self._objective = Objective(spec, state.params, rules.penalty)
         lead, dtype = state.params.shape[:-1], state.params.dtype
-        self._optimizer, self._max_grad_norm = rules.optimizer, rules.max_grad_norm
+        self._optimizer, self._schedule = rules.optimizer, rules.schedule
+        self._max_grad_norm = rules.max_grad_norm
         self._rate = np.empty((*lead, 1), dtype)
         self._factor = np.empty((*lead, rules.optimizer.n_factors), dtype)
         width = spec.loss.record_width(spec.sizes[-1])
@@ -154,17 +155,12 @@ class Descent:
             norms,
         )
 
-    def epoch(self, rate: Array) -> Any:
-        """Step through every batch; mean penalised loss of the epoch, of shape lead.
-
-        Parameters
-        ----------
-        rate : ndarray of shape lead + (1,)
-            The learning rate.
-        """
+    def epoch(self) -> Any:
+        """Step through every batch; mean penalised loss of the epoch, of shape lead."""
         state, weighted = self._state, self._batches.weight is not None
-        self._rate[...] = rate
-        losses = []
+        per_step, n_steps = self._schedule.per_step, self._batches.n_steps
+        self._set_rate(state.clock)
+        losses, taken = [], 0
         if state.order is None:
             state.order = self._batches.first_order()
         for rows in self._batches.epoch(state.order, state.rng):
@@ -173,12 +169,19 @@ class Descent:
                 if weighted and self._batches.blocks[rows][number].total == 0:
                     check_total(self._batches.blocks[rows][number])
                     continue  # rows that do not count teach nothing
+                if per_step:
+                    self._set_rate(state.clock.at(taken, n_steps))
+                    taken += 1
                 for call in step:
                     call()
             losses += [self._losses(group) for group in groups]
         in_order = losses[0] if len(losses) == 1 else np.concatenate(losses, axis=-1)
         # Added one after the other, as scikit-learn does.
         return np.add.accumulate(in_order, -1)[..., -1] / self._batches.n_rows
+
+    def _set_rate(self, clock: Clock) -> None:
+        self._rate[...] = self._schedule.rate(self._state.initial_rate, clock)
+        self._state.rate = self._rate
 
     def _losses(self, group: _Group) -> Any:
         """Rows times penalised loss of each batch, of shape lead + (batches,)."""
@@ -225,10 +228,8 @@ def train(
         with np.errstate(all="ignore"):
             descent = Descent(spec, batches, rules, state)
             for _ in range(rules.max_epochs):
-                rate = rules.schedule.rate(state.initial_rate, state.clock)
-                losses = descent.epoch(rate)
-                epoch, samples = state.clock
-                state.clock = Clock(epoch + 1, samples + batches.n_rows)
+                losses = descent.epoch()
+                state.clock = state.clock.after(batches.n_rows)
                 for number, model in enumerate(models):
                     if number in finished:
                         continue

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from bpestimator import AdamW, BackpropClassifier, BackpropRegressor, LeakyReLU
+from bpestimator import AdamW, BackpropClassifier, BackpropRegressor, Cosine, LeakyReLU, OneCycle
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -39,8 +39,9 @@ PARAMETERS = {
     "batch_size": ("an int in the range [1, inf) or 'auto'", [0, -5, 2.0, nan, "all", None]),
     "learning_rate": (
         "a float in the range (0, inf) (a constant rate) or one of "
-        "'adaptive', 'constant', 'invscaling'",
-        ["cosinus", "Constant", None, 0, 0.0, -0.1, nan, inf, True, [0.1]],
+        "'adaptive', 'constant', 'cosine', 'coslog4', 'exponential', 'invscaling', 'one_cycle', or "
+        "a Schedule such as OneCycle(peak=0.2)",
+        ["cosinus", OneCycle, [Cosine()], "Constant", None, 0, 0.0, -0.1, nan, inf, True, [0.1]],
     ),
     "learning_rate_init": ("a float in the range (0, inf)", [0, -0.1, nan, inf, "0.1", None]),
     "power_t": ("a float in the range [0, inf)", [-0.5, nan, inf, "0.5", None]),
@@ -114,6 +115,7 @@ def test_a_value_that_a_parameter_cannot_have(kind, name, allowed, value):
         ({"activation": "swish"}, "Did you mean 'silu'?"),
         ({"activation": LeakyReLU}, "Did you mean LeakyReLU()?"),
         ({"activation": np.tanh}, "CustomActivation(function, derivative)"),
+        ({"learning_rate": OneCycle}, "Did you mean OneCycle()?"),
         ({"learning_rate": "inv_scaling"}, "Did you mean 'invscaling'?"),
         ({"learning_rate": "0.01"}, "Did you mean the number 0.01, without quotes?"),
         ({"loss": (64, 32)}, "Write hidden_layer_sizes=..."),

@@ -51,7 +51,8 @@ def fresh_state(spec, optimizer, rates=(0.01,), seed=0, stack=False):
     else:
         rates = rates[0]
     runs = [Run() for _ in range(len(rates) if stack else 1)]
-    return TrainState(params, optimizer.init(params), np.array(rates, float), rng, runs)
+    clock = Clock(horizon=8)
+    return TrainState(params, optimizer.init(params), np.array(rates, float), rng, runs, clock)
 
 
 def rules(optimizer, schedule=None, alpha=1e-3, stopping=NEVER, epochs=6):
@@ -146,9 +147,9 @@ def test_steps_allocate_no_array(kind, activation):
     batches = Batches(x, y, None, batch_size=200, shuffle=True)
     descent = Descent(spec, batches, rules(kind()), state)
     state.order = batches.first_order()
-    descent.epoch(np.array([0.01]))
+    descent.epoch()
     tracemalloc.start()
-    descent.epoch(np.array([0.01]))
+    descent.epoch()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     one_layer = 200 * 256 * 8  # NumPy's own casting buffers take 64 KB

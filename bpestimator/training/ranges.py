@@ -1,0 +1,19 @@
+"""Ranges: the numbers of a declared object, checked when it is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def check_range(owner: Any, name: str, low: float, high: float, ends: str = "[)") -> None:
+    """ValueError unless the owner's number, or each of its numbers, is in the range."""
+    value = getattr(owner, name)
+    above = np.greater_equal if ends[0] == "[" else np.greater
+    below = np.less_equal if ends[1] == "]" else np.less
+    if not np.all(above(value, low) & below(value, high)):
+        allowed = f"{ends[0]}{low:g}, {high:g}{ends[1]}"
+        raise ValueError(
+            f"The {name} of {type(owner).__name__} must be in the range {allowed}. Got {value!r}."
+        )
