@@ -219,6 +219,7 @@ RULES: Mapping[str, Any] = {
     "n_iter_no_change": Number(Integral, 1, also=(inf,)),
     "max_fun": Number(Integral, 1),
     "max_grad_norm": Number(Real, 0, closed="neither", also=(None,)),
+    "max_time": Number(Real, 0, closed="neither", also=(None,)),
 }
 
 
@@ -353,6 +354,11 @@ def penalty_of(est: Any) -> L2:
 def max_grad_norm_of(est: Any) -> float:
     """The longest gradient allowed; infinite where there is no limit."""
     return inf if est.max_grad_norm is None else float(est.max_grad_norm)
+
+
+def max_seconds_of(est: Any) -> float:
+    """How long training may take; infinite where there is no limit."""
+    return inf if est.max_time is None else float(est.max_time)
 
 
 def stopping_of(est: Any) -> Stopping:

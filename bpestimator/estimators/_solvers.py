@@ -16,12 +16,22 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from bpestimator.estimators import _options as options
+from bpestimator.estimators._endings import (
+    INTERRUPTED,
+    INTERRUPTED_TOO_EARLY,
+    advice,
+    out_of_time,
+    raise_non_finite,
+    reason_of_lbfgs,
+    stop_reason,
+)
 from bpestimator.estimators._threads import blas_threads, largest_product
 from bpestimator.nn import EXACT_ROWS, NetworkSpec, predict, rows_of
 from bpestimator.training import (
     Batch,
     Batches,
     Clock,
+    LBFGSResult,
     Run,
     StopReason,
     TrainingRules,
@@ -42,8 +52,6 @@ _STOCHASTIC_ATTRIBUTES = (
     "validation_scores_",
     "best_validation_score_",
 )
-_INTERRUPTED = "Training interrupted by user."
-_INTERRUPTED_TOO_EARLY = f"{_INTERRUPTED} The model is what it was before."
 
 
 class Problem(NamedTuple):
@@ -87,6 +95,7 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
         stopping=options.stopping_of(est),
         max_epochs=1 if call.incremental else int(est.max_iter),
         max_grad_norm=options.max_grad_norm_of(est),
+        max_seconds=options.max_seconds_of(est),
     )
     state = _train_state(est, problem, call, rules, rate)
     batches, validate = _batches(est, problem)
@@ -99,36 +108,26 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
 
     params = _params_to_keep(run, state, reason)
     if not np.isfinite(params).all():
-        _raise_non_finite(f"lower {options.rate_name(est)} (now {rate:g})")
+        raise_non_finite(f"lower {options.rate_name(est)} (now {rate:g})")
     judged = len(run.validation_scores or ()) - scores_before if est.early_stopping else run.n_iter
     if reason is StopReason.INTERRUPTED and judged == 0 and hasattr(est, "coefs_"):
-        return Outcome(False, UserWarning(_INTERRUPTED_TOO_EARLY))
+        return Outcome(False, UserWarning(INTERRUPTED_TOO_EARLY))
     _publish_run(est, run, state)
     est._publish(problem, params, _memory(est, state, rate))
+    est.stop_reason_ = stop_reason(est, run, reason, incremental=call.incremental)
     if reason is StopReason.INTERRUPTED:
-        return Outcome(True, UserWarning(_INTERRUPTED))
+        return Outcome(True, UserWarning(INTERRUPTED))
     if reason is StopReason.MAX_EPOCHS and not call.incremental:
-        advice = _advice(est, run, rate)
         return Outcome(
             True,
             ConvergenceWarning(
                 f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
-                f"optimization hasn't converged yet. {advice}"
+                f"optimization hasn't converged yet. {advice(est, run, rate)}"
             ),
         )
+    if reason is StopReason.MAX_TIME and not call.incremental:
+        return Outcome(True, out_of_time(est, run.n_iter))
     return Outcome(True)
-
-
-def _advice(est: BaseBackprop, run: Run, rate: float) -> str:
-    """What to change after a run that did not converge."""
-    rate_now = f"{options.rate_name(est)} (now {rate:g})"
-    first, last = run.loss_curve[-run.n_iter], run.loss_curve[-1]
-    if not last <= first:
-        return (
-            f"The loss rose from {first:g} to {last:g}: lower {rate_now}, or scale the data, for "
-            "instance with StandardScaler."
-        )
-    return f"Increase max_iter, or raise {rate_now} or tol (now {est.tol:g})."
 
 
 def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
@@ -157,12 +156,13 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
             tol=float(est.tol),
             max_iter=int(est.max_iter),
             max_fun=int(est.max_fun),
+            max_seconds=options.max_seconds_of(est),
             report=print if est.verbose else None,
         )
     if not np.isfinite(found.params).all():
-        _raise_non_finite("use solver='adam'")
+        raise_non_finite("use solver='adam'")
     if found.interrupted and found.n_iter == 0 and hasattr(est, "coefs_"):
-        return Outcome(False, UserWarning(_INTERRUPTED_TOO_EARLY))
+        return Outcome(False, UserWarning(INTERRUPTED_TOO_EARLY))
     if call.fresh:
         for name in _STOCHASTIC_ATTRIBUTES:
             est.__dict__.pop(name, None)  # they would tell of an earlier fit
@@ -170,10 +170,13 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     est.loss_ = found.loss
     est.t_ = 0 if call.fresh else getattr(est, "t_", 0)
     stalled = 0 if call.fresh or est._memory is None else est._memory["stalled"]
+    _publish_iterations(est, found, call)
     memory = {"solver": "lbfgs", "stalled": stalled}
     est._publish(problem, found.params.astype(params.dtype, copy=False), memory)
     if found.interrupted:
-        return Outcome(True, UserWarning(_INTERRUPTED))
+        return Outcome(True, UserWarning(INTERRUPTED))
+    if found.out_of_time:
+        return Outcome(True, out_of_time(est, found.n_iter))
     if found.problem:
         return Outcome(
             True,
@@ -186,12 +189,13 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     return Outcome(True)
 
 
-def _raise_non_finite(advice: str) -> None:
-    raise ValueError(
-        "Solver produced non-finite parameter weights. The input data may contain large values "
-        "and need to be preprocessed. Scale the features, for instance with StandardScaler, or "
-        f"{advice}."
-    )
+def _publish_iterations(est: BaseBackprop, found: LBFGSResult, call: FitCall) -> None:
+    """Set ``history_`` and ``stop_reason_``."""
+    run = Run() if call.fresh else _continued_run(est)
+    for loss, seconds in zip(found.losses, found.seconds, strict=True):
+        run.note_epoch(loss, nan, seconds)
+    est.history_ = run.history
+    est.stop_reason_ = reason_of_lbfgs(est, found)
 
 
 def _train_state(
@@ -236,6 +240,7 @@ def _continued_run(est: BaseBackprop) -> Run:
         validation_scores=None if scores is None else list(scores),
         best_validation_score=getattr(est, "best_validation_score_", None),
         stalled=memory.get("stalled", 0),
+        history=deepcopy(est.history_) if hasattr(est, "history_") else Run().history,
     )
 
 
@@ -348,5 +353,6 @@ def _publish_run(est: BaseBackprop, run: Run, state: TrainState) -> None:
     est.loss_curve_ = run.loss_curve
     est.loss_ = run.loss_curve[-1] if run.loss_curve else nan
     est.best_loss_ = run.best_loss
+    est.history_ = run.history
     est.validation_scores_ = run.validation_scores
     est.best_validation_score_ = run.best_validation_score

@@ -159,3 +159,24 @@ def class_weights(y: Any, class_weight: Any, classes: np.ndarray) -> np.ndarray:
         )
     each = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
     return each[np.searchsorted(classes, y)]
+
+
+def check_class_weight_of_chunk(class_weight: Any) -> None:
+    """ValueError for 'balanced' in ``partial_fit``."""
+    if isinstance(class_weight, str):
+        raise ValueError(
+            "class_weight='balanced' cannot be used with partial_fit: one chunk does not tell "
+            "how often a class occurs in all data. Pass a dict, for instance dict(zip(classes, "
+            "sklearn.utils.class_weight.compute_class_weight('balanced', classes=classes, "
+            "y=y_all)))."
+        )
+
+
+def combined(weight: np.ndarray | None, by_class: np.ndarray) -> np.ndarray:
+    """The product of both weights; ValueError if no row counts."""
+    product = by_class if weight is None else weight * by_class
+    if not product.any():
+        raise ValueError(
+            "class_weight leaves no row that counts: give at least one class of y a weight above 0."
+        )
+    return product

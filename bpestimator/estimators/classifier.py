@@ -110,6 +110,9 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     max_grad_norm : float or None, default=None
         Longest gradient, in the Euclidean norm over all weights and biases: a longer one is
         shortened to it before the step. Above 0; not used by 'lbfgs'.
+    max_time : float or None, default=None
+        Seconds after which a call stops, with a warning, at the end of the epoch (of 'lbfgs':
+        the iteration). Above 0.
 
     Attributes
     ----------
@@ -132,6 +135,13 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         The highest of them.
     learning_rate_ : float
         The learning rate of the last step. Not with 'lbfgs'.
+    history_ : dict of lists of float
+        One entry an epoch (of 'lbfgs': an iteration) over the model's life, ready for
+        ``pandas.DataFrame``: 'epoch', 'loss', 'validation_score', 'learning_rate', 'seconds'; NaN
+        where there is no such number.
+    stop_reason_ : str
+        Why the last call stopped, in a word and a sentence: 'converged: ...', 'max_iter: ...',
+        'max_time: ...', 'interrupted: ...' or 'partial_fit: ...'.
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
     t_ : int
@@ -200,6 +210,7 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         max_fun: Any = 15000,
         class_weight: Any = None,
         max_grad_norm: Any = None,
+        max_time: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -226,6 +237,7 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         self.max_fun = max_fun
         self.class_weight = class_weight
         self.max_grad_norm = max_grad_norm
+        self.max_time = max_time
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropClassifier:
         """Learn from X and y.
@@ -359,21 +371,10 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     def _weigh(self, y: Any, weight: np.ndarray | None, call: FitCall) -> np.ndarray | None:
         if self.class_weight is None:
             return weight
-        if isinstance(self.class_weight, str) and call.incremental:
-            raise ValueError(
-                "class_weight='balanced' cannot be used with partial_fit: one chunk does not tell "
-                "how often a class occurs in all data. Pass a dict, for instance dict(zip(classes, "
-                "sklearn.utils.class_weight.compute_class_weight('balanced', classes=classes, "
-                "y=y_all)))."
-            )
+        if call.incremental:
+            _targets.check_class_weight_of_chunk(self.class_weight)
         by_class = _targets.class_weights(y, self.class_weight, self.classes_)
-        weight = by_class if weight is None else weight * by_class
-        if not weight.any():
-            raise ValueError(
-                f"class_weight={self.class_weight!r} leaves no row that counts: give at least "
-                "one class of y a weight above 0."
-            )
-        return weight
+        return _targets.combined(weight, by_class)
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         is_binary = targets.ndim == 2 and targets.shape[1] == 1

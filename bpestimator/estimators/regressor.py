@@ -107,6 +107,9 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     max_grad_norm : float or None, default=None
         Longest gradient, in the Euclidean norm over all weights and biases: a longer one is
         shortened to it before the step. Above 0; not used by 'lbfgs'.
+    max_time : float or None, default=None
+        Seconds after which a call stops, with a warning, at the end of the epoch (of 'lbfgs':
+        the iteration). Above 0.
 
     Attributes
     ----------
@@ -127,6 +130,13 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         The highest of them.
     learning_rate_ : float
         The learning rate of the last step. Not with 'lbfgs'.
+    history_ : dict of lists of float
+        One entry an epoch (of 'lbfgs': an iteration) over the model's life, ready for
+        ``pandas.DataFrame``: 'epoch', 'loss', 'validation_score', 'learning_rate', 'seconds'; NaN
+        where there is no such number.
+    stop_reason_ : str
+        Why the last call stopped, in a word and a sentence: 'converged: ...', 'max_iter: ...',
+        'max_time: ...', 'interrupted: ...' or 'partial_fit: ...'.
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
     t_ : int
@@ -198,6 +208,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         n_iter_no_change: Any = 10,
         max_fun: Any = 15000,
         max_grad_norm: Any = None,
+        max_time: Any = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -224,6 +235,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.max_grad_norm = max_grad_norm
+        self.max_time = max_time
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropRegressor:
         """Learn from X and y.

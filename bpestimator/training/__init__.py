@@ -5,7 +5,7 @@ resuming after an interruption are the same act. Nothing here knows scikit-learn
 """
 
 from bpestimator.training.batches import Batches
-from bpestimator.training.lbfgs import minimize_lbfgs
+from bpestimator.training.lbfgs import LBFGSResult, minimize_lbfgs
 from bpestimator.training.objective import Batch, Objective, check_total
 from bpestimator.training.optimizers import (
     OPTIMIZERS,
@@ -52,6 +52,7 @@ __all__ = [
     "Batch",
     "Batches",
     "Clock",
+    "LBFGSResult",
     "NAdam",
     "Objective",
     "Optimizer",

@@ -5,7 +5,9 @@ The method is scipy's. This file gives it the objective on flat arrays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import inf
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -34,8 +36,11 @@ class LBFGSResult:
     n_iter : int
     problem : str
         Why it ended early, in scipy's words; empty if it converged.
-    interrupted : bool
-        Whether Ctrl-C ended it; then ``params`` are the last completed iteration's.
+    interrupted, out_of_time : bool
+        Whether Ctrl-C, or ``max_seconds``, ended it; then ``params`` are the last completed
+        iteration's.
+    losses, seconds : list of float
+        One entry an iteration.
     """
 
     params: Array
@@ -43,6 +48,13 @@ class LBFGSResult:
     n_iter: int = 0
     problem: str = ""
     interrupted: bool = False
+    out_of_time: bool = False
+    losses: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+class _OutOfTimeError(Exception):
+    """Raised inside scipy's minimiser, to leave it."""
 
 
 class FullBatch:
@@ -116,6 +128,7 @@ def minimize_lbfgs(
     tol: float,
     max_iter: int,
     max_fun: int,
+    max_seconds: float = inf,
     report: Report | None = None,
 ) -> LBFGSResult:
     """Minimise the penalised loss over all rows from ``params`` of shape (P,).
@@ -126,6 +139,8 @@ def minimize_lbfgs(
         Largest entry of the gradient that counts as converged.
     max_iter, max_fun : int
         Most iterations and most evaluations of the loss.
+    max_seconds : float, default=inf
+        Asked after each iteration.
     report : callable, optional
         Takes a line per iteration.
 
@@ -135,6 +150,7 @@ def minimize_lbfgs(
     best = LBFGSResult(params=params, loss=float("inf"))
 
     loss_here = float("inf")
+    start = now = perf_counter()
 
     def objective(point: Array) -> tuple[float, Array]:
         nonlocal loss_here
@@ -144,10 +160,16 @@ def minimize_lbfgs(
 
     def after_iteration(point: Array) -> None:
         # The line search ends at the point it accepts, so the latest loss belongs to it.
+        nonlocal now
         best.params, best.loss = point.copy(), loss_here
         best.n_iter += 1
+        began, now = now, perf_counter()
+        best.losses.append(loss_here)
+        best.seconds.append(now - began)
         if report is not None:
             report(f"Iteration {best.n_iter}, loss = {best.loss:.8f}")
+        if now - start > max_seconds:
+            raise _OutOfTimeError
 
     try:
         with np.errstate(all="ignore"):
@@ -162,7 +184,11 @@ def minimize_lbfgs(
     except KeyboardInterrupt:
         best.interrupted = True
         return best
-    return LBFGSResult(
+    except _OutOfTimeError:
+        best.out_of_time = True
+        return best
+    return replace(
+        best,
         params=found.x,
         loss=float(found.fun),
         n_iter=min(int(found.nit), max_iter),

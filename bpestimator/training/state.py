@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import numpy as np
 
 from bpestimator.nn.layout import Array
 from bpestimator.training.schedules import Clock
+
+
+def _empty_history() -> dict[str, list[float]]:
+    names = ("epoch", "loss", "validation_score", "learning_rate", "seconds")
+    return {name: [] for name in names}
 
 
 @dataclass
@@ -31,6 +36,8 @@ class Run:
         Parameters of the best validation score; None until there is one.
     stalled : int
         Epochs in a row without an improvement of at least ``tol``.
+    history : dict of lists of float
+        One entry an epoch, over the model's life; NaN where there is no validation score.
     """
 
     n_iter: int = 0
@@ -40,6 +47,13 @@ class Run:
     best_validation_score: float | None = None
     best_params: Array | None = None
     stalled: int = 0
+    history: dict[str, list[float]] = field(default_factory=_empty_history)
+
+    def note_epoch(self, loss: float, rate: float, seconds: float) -> None:
+        """Write an epoch down, its score still unknown."""
+        epoch = len(self.history["epoch"]) + 1
+        for name, value in zip(self.history, (epoch, loss, nan, rate, seconds), strict=True):
+            self.history[name].append(value)
 
 
 @dataclass

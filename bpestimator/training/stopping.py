@@ -24,6 +24,7 @@ class StopReason(Enum):
 
     CONVERGED = "converged"
     MAX_EPOCHS = "max_epochs"
+    MAX_TIME = "max_time"
     INTERRUPTED = "interrupted"
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from math import inf
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.layout import Array, Shape, empty_buffer
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.nn.tape import Call, Calls
 from bpestimator.training.batches import Batches
@@ -44,6 +45,8 @@ class TrainingRules:
         Of this call.
     max_grad_norm : float, or ndarray of shape lead + (1,), default=inf
         Longest gradient; a longer one is shortened before the step.
+    max_seconds : float, default=inf
+        Of this call; asked after each epoch.
     """
 
     optimizer: Optimizer
@@ -52,6 +55,7 @@ class TrainingRules:
     stopping: Stopping
     max_epochs: int
     max_grad_norm: Any = inf
+    max_seconds: float = inf
 
 
 class _Group(NamedTuple):
@@ -179,6 +183,10 @@ class Descent:
         # Added one after the other, as scikit-learn does.
         return np.add.accumulate(in_order, -1)[..., -1] / self._batches.n_rows
 
+    def rate_of(self, model: Shape) -> float:
+        """The learning rate of the last step."""
+        return float(self._rate[model].item())
+
     def _set_rate(self, clock: Clock) -> None:
         self._rate[...] = self._schedule.rate(self._state.initial_rate, clock)
         self._state.rate = self._rate
@@ -224,17 +232,20 @@ def train(
     """
     models = list(np.ndindex(state.params.shape[:-1]))
     finished: dict[int, Array] = {}
+    start = now = perf_counter()
     try:
         with np.errstate(all="ignore"):
             descent = Descent(spec, batches, rules, state)
             for _ in range(rules.max_epochs):
                 losses = descent.epoch()
                 state.clock = state.clock.after(batches.n_rows)
+                began, now = now, perf_counter()
                 for number, model in enumerate(models):
                     if number in finished:
                         continue
                     run = state.runs[number]
                     _record_epoch(run, np.float64(losses[model]), report)
+                    run.note_epoch(run.loss_curve[-1], descent.rate_of(model), now - began)
                     if validate is not None:
                         _record_score(run, validate(state.params[model]), report)
                     if rules.stopping.note(run):
@@ -245,6 +256,8 @@ def train(
                         finished[number] = state.params[model].copy()
                 if len(finished) == len(models):
                     return StopReason.CONVERGED
+                if now - start > rules.max_seconds:
+                    return StopReason.MAX_TIME
         return StopReason.MAX_EPOCHS
     except KeyboardInterrupt:
         return StopReason.INTERRUPTED
@@ -272,5 +285,6 @@ def _record_score(run: Run, score: float, report: Report | None) -> None:
     if run.validation_scores is None:
         run.validation_scores = []
     run.validation_scores.append(score)
+    run.history["validation_score"][-1] = score
     if report is not None:
         report(f"Validation score: {score:f}")

@@ -69,6 +69,7 @@ PARAMETERS = {
         "None, 'balanced', a dict from label to a weight of at least 0",
         ["equal", 2, (1, 2), {0: -1}, {0: nan}, {0: inf}, {0: "1"}, [1, 2], [{0: -1}]],
     ),
+    "max_time": ("a float in the range (0, inf) or None", [0, -1.0, nan, inf, "1"]),
     "max_grad_norm": ("a float in the range (0, inf) or None", [0, -1.0, nan, inf, "1"]),
     "loss": ("'poisson', 'squared_error'", ["mse", "log_loss", None, 2, abs]),
 }  # fmt: skip

@@ -1,0 +1,68 @@
+"""Endings: what to tell the user of how training ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.exceptions import ConvergenceWarning
+
+from bpestimator.estimators import _options as options
+from bpestimator.training import LBFGSResult, Run, StopReason
+
+INTERRUPTED = "Training interrupted by user."
+INTERRUPTED_TOO_EARLY = f"{INTERRUPTED} The model is what it was before."
+
+
+def stop_reason(est: Any, run: Run, reason: StopReason, *, incremental: bool) -> str:
+    """Why training stopped, in a word and a sentence."""
+    if reason is StopReason.INTERRUPTED:
+        return f"interrupted: {INTERRUPTED}"
+    if incremental:
+        return "partial_fit: It trains one epoch."
+    if reason is StopReason.MAX_EPOCHS:
+        return f"max_iter: {est.max_iter} epochs have passed."
+    if reason is StopReason.MAX_TIME:
+        return f"max_time: {est.max_time:g} seconds have passed, in {run.n_iter} epochs."
+    watched = "training loss" if run.validation_scores is None else "validation score"
+    return (
+        f"converged: The {watched} did not improve by tol={est.tol:g} for "
+        f"{est.n_iter_no_change} epochs in a row."
+    )
+
+
+def reason_of_lbfgs(est: Any, found: LBFGSResult) -> str:
+    """As :func:`stop_reason`."""
+    if found.interrupted:
+        return f"interrupted: {INTERRUPTED}"
+    if found.out_of_time:
+        return f"max_time: {est.max_time:g} seconds have passed, in {found.n_iter} iterations."
+    if found.problem:
+        return f"max_iter: {found.problem}, after {found.n_iter} iterations."
+    return f"converged: No entry of the gradient exceeds tol={est.tol:g}."
+
+
+def out_of_time(est: Any, passed: int) -> Warning:
+    return ConvergenceWarning(
+        f"Stopped after max_time={est.max_time:g} seconds, in epoch or iteration {passed} of "
+        f"{est.max_iter}. Increase max_time, or warm_start from here."
+    )
+
+
+def advice(est: Any, run: Run, rate: float) -> str:
+    """What to change after a run that did not converge."""
+    rate_now = f"{options.rate_name(est)} (now {rate:g})"
+    first, last = run.loss_curve[-run.n_iter], run.loss_curve[-1]
+    if not last <= first:
+        return (
+            f"The loss rose from {first:g} to {last:g}: lower {rate_now}, or scale the data, for "
+            "instance with StandardScaler."
+        )
+    return f"Increase max_iter, or raise {rate_now} or tol (now {est.tol:g})."
+
+
+def raise_non_finite(advice: str) -> None:
+    raise ValueError(
+        "Solver produced non-finite parameter weights. The input data may contain large values "
+        "and need to be preprocessed. Scale the features, for instance with StandardScaler, or "
+        f"{advice}."
+    )
