@@ -101,7 +101,7 @@ def test_why_ctrl_c_stopped(monkeypatch, capsys):
 @pytest.mark.parametrize("kind", [BackpropClassifier, BackpropRegressor])
 def test_max_time_stops_and_keeps_what_was_learnt(kind, solver):
     # lbfgs is done in a moment: it gets less.
-    limit = 0.3 if solver == "adam" else 0.004
+    limit = 0.3 if solver == "adam" else 0.001
     params = {"solver": solver, "max_time": limit, "max_iter": 10**7, "max_fun": 10**8}
     est = kind(hidden_layer_sizes=(60,), tol=0.0, **params)
     est.set_params(n_iter_no_change=np.inf, random_state=0)
@@ -110,7 +110,7 @@ def test_max_time_stops_and_keeps_what_was_learnt(kind, solver):
     with pytest.warns(ConvergenceWarning):
         est.fit(X, noisy)
     assert time.perf_counter() - start < 30
-    assert est.n_iter_ == len(est.history_["epoch"]) > 1
+    assert est.n_iter_ == len(est.history_["epoch"]) >= 1
     assert np.isfinite(est.score(X, noisy))
 
 
