@@ -23,6 +23,7 @@ from bpestimator.estimators._threads import (
     largest_product,
 )
 from bpestimator.nn import (
+    CHUNK_ROWS,
     EXACT_ROWS,
     LOSS_OF_LINK,
     Loss,
@@ -236,8 +237,9 @@ class BaseBackprop(BaseEstimator):
         spec = self._spec(sizes, self._loss_of_model())
         if rows == 1:
             return predict(X, params, spec)
-        with blas_threads(largest_product(sizes, min(rows, EXACT_ROWS))):
-            workers = blas_threads_of_user() if rows > EXACT_ROWS else 1
+        in_chunks = rows > EXACT_ROWS
+        with blas_threads(largest_product(sizes, CHUNK_ROWS if in_chunks else rows)):
+            workers = blas_threads_of_user() if in_chunks else 1
             return predict(X, params, spec, workers=workers)
 
     def _is_valid(self, X: Any) -> bool:
@@ -259,7 +261,7 @@ class BaseBackprop(BaseEstimator):
             return False
         # Infinity or NaN among the entries makes the sum of their squares one too.
         entries = X.reshape(-1)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return isfinite(entries.dot(entries))
 
     def _validate_to_predict(self, X: Any) -> Any:

@@ -37,8 +37,10 @@ def reason_of_lbfgs(est: Any, found: LBFGSResult) -> str:
     if found.out_of_time:
         return f"max_time: {est.max_time:g} seconds have passed, in {found.n_iter} iterations."
     if found.problem:
-        return f"max_iter: {found.problem}, after {found.n_iter} iterations."
-    return f"converged: No entry of the gradient exceeds tol={est.tol:g}."
+        word = "max_fun" if "F,G EVALUATIONS" in found.problem else "max_iter"
+        word = word if "LIMIT" in found.problem.upper() else "failed"
+        return f"{word}: {found.problem.strip()}, after {found.n_iter} iterations."
+    return f"converged: lbfgs found no further descent after {found.n_iter} iterations."
 
 
 def out_of_time(est: Any, passed: int) -> Warning:

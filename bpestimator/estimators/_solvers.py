@@ -305,6 +305,11 @@ def _hold_out(
         )
     x_val, targets_val = x[held_out], targets[held_out]
     weight_val = None if weight is None else weight[held_out]
+    if weight_val is not None and not weight_val.any():
+        raise ValueError(
+            f"No row of the validation set counts: the weights of all {held_out.size} are zero. "
+            "Increase 'validation_fraction', or give more rows or classes a weight above 0."
+        )
 
     def validate(params: np.ndarray) -> float:
         # All rows at once: in chunks, the last bit of a score could differ.

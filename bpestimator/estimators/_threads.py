@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import pairwise
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from threadpoolctl import OpenBLASController, ThreadpoolController
@@ -44,43 +44,60 @@ def _free_control() -> None:
         OpenBLASController.clear_controlling_thread(force=True)
 
 
-class _OneThread:
-    """``with`` this, BLAS runs on one thread; reentrant, and shared by all Python threads."""
+class _Limit:
+    """The limit to one thread: who is inside, and the user's numbers to restore."""
 
     def __init__(self) -> None:
-        self._forget()
+        self.originals: list[int] | None = None
+        self.forget()
 
-    def _forget(self) -> None:
-        self._lock, self._inside = Lock(), 0
-        self._limit: Any = None
+    def forget(self) -> None:
+        # A forked child has none of the calls under way, but the numbers to restore after its
+        # own.
+        self.lock, self.inside = RLock(), set[int]()
+
+    def enter(self, who: int) -> None:
+        with self.lock:
+            self.inside.add(who)
+            if self.originals is None:
+                self.originals = [library["num_threads"] for library in _blas().info()]
+                _free_control()
+                _blas().limit(limits=1)
+                _free_control()
+
+    def leave(self, who: int) -> None:
+        with self.lock:
+            self.inside.discard(who)
+            if self.inside or self.originals is None:
+                return
+            _free_control()
+            for library, number in zip(_blas().lib_controllers, self.originals, strict=True):
+                if library.get_num_threads() == 1:  # else the user has changed it meanwhile
+                    library.set_num_threads(number)
+            _free_control()
+            self.originals = None
+
+
+_limit = _Limit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_limit.forget)
+
+
+class _OneThread:
+    """``with`` this, BLAS runs on one thread.
+
+    Should Ctrl-C come between the lines here, the end of the object makes up for it: leaving
+    twice does no harm.
+    """
 
     def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                _free_control()
-                self._limit = _blas().limit(limits=1)
-            self._inside += 1
+        _limit.enter(id(self))
 
     def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                _free_control()
-                self._limit.restore_original_limits()
-                _free_control()
-                self._limit = None
+        _limit.leave(id(self))
 
-    def users_number(self) -> int:
-        """The number of threads that the user lets BLAS have."""
-        with self._lock:
-            if self._limit is not None:
-                return int(self._limit.get_original_num_threads()["blas"] or 1)
-            return max((library["num_threads"] for library in _blas().info()), default=1)
-
-
-_one_thread = _OneThread()
-if hasattr(os, "register_at_fork"):  # a child has none of the calls that are under way
-    os.register_at_fork(after_in_child=_one_thread._forget)
+    def __del__(self) -> None:
+        _limit.leave(id(self))
 
 
 def largest_product(sizes: Sequence[int], rows: int) -> int:
@@ -91,10 +108,13 @@ def largest_product(sizes: Sequence[int], rows: int) -> int:
 def blas_threads(product: float) -> AbstractContextManager[None]:
     """A context with as many BLAS threads as suit products of that many multiplications."""
     if SERIAL_PRODUCT <= product < THREADED_PRODUCT:
-        return _one_thread
+        return _OneThread()
     return nullcontext()
 
 
 def blas_threads_of_user() -> int:
     """How many threads the user lets BLAS have, whatever is limited just now."""
-    return _one_thread.users_number()
+    with _limit.lock:
+        if _limit.originals is not None:
+            return max(_limit.originals, default=1)
+        return max((library["num_threads"] for library in _blas().info()), default=1)

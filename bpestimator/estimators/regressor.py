@@ -136,7 +136,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         where there is no such number.
     stop_reason_ : str
         Why the last call stopped, in a word and a sentence: 'converged: ...', 'max_iter: ...',
-        'max_time: ...', 'interrupted: ...' or 'partial_fit: ...'.
+        'max_time: ...', 'interrupted: ...' or 'partial_fit: ...'; with 'lbfgs' also
+        'max_fun: ...' or 'failed: ...'.
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
     t_ : int

@@ -41,6 +41,7 @@ from bpestimator.nn.initializers import glorot_uniform
 from bpestimator.nn.layout import Layout
 from bpestimator.nn.losses import LOSS_OF_LINK, LOSSES, Loss
 from bpestimator.nn.network import (
+    CHUNK_ROWS,
     EXACT_ROWS,
     NetworkSpec,
     SparseRows,
@@ -54,6 +55,7 @@ from bpestimator.nn.workspace import Workspace
 
 __all__ = [
     "ACTIVATIONS",
+    "CHUNK_ROWS",
     "EXACT_ROWS",
     "LOSS_OF_LINK",
     "LOSSES",

@@ -150,12 +150,20 @@ def predict(
         Most threads that share the chunks.
     """
     rows = x.shape[0]
-    dtype = np.result_type(x.dtype, *params.weights)
+    # At least float32: weights that a user has set may be of any kind.
+    dtype = np.result_type(np.float32, x.dtype, *params.weights)
+    if any(weights.dtype != dtype for weights in params.weights):
+        params = Views(*([array.astype(dtype, copy=False) for array in part] for part in params))
     if not in_chunks or rows <= EXACT_ROWS:
         return _predict_part(x, params, spec, Workspace(spec.sizes, rows, (), dtype, False))
     predictions = np.empty((rows, spec.sizes[-1]), dtype)
+    errors = np.geterr()  # other threads do not know the caller's setting
 
     def fill(part: range) -> None:
+        with np.errstate(**errors):
+            fill_in_chunks(part)
+
+    def fill_in_chunks(part: range) -> None:
         ws = Workspace(spec.sizes, CHUNK_ROWS, (), dtype, False)
         for start in part[::CHUNK_ROWS]:
             chunk = slice(start, min(start + CHUNK_ROWS, part.stop))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy import divide, matmul, maximum, multiply, sqrt
+from numpy import absolute, divide, matmul, maximum, multiply, sqrt
 
 from bpestimator.nn.layout import Array
-from bpestimator.nn.tape import Calls, call, constant
+from bpestimator.nn.tape import Calls, call, constant, reduce_max
 
 
 def clip(grad: Array, max_norm: Any) -> Calls:
@@ -32,9 +32,16 @@ def clip(grad: Array, max_norm: Any) -> Calls:
     """
     # Infinity over infinity would be no number.
     longest = constant(np.minimum(max_norm, np.finfo(grad.dtype).max), grad.dtype)
-    scale = np.empty((*grad.shape[:-1], 1), grad.dtype)
-    yield call(matmul, grad[..., None, :], grad[..., :, None], scale[..., None])
+    relative = np.empty_like(grad)
+    scale, largest = (np.empty((*grad.shape[:-1], 1), grad.dtype) for _ in range(2))
+    # Relative to the largest entry, so that no square overflows.
+    yield call(absolute, grad, relative)
+    yield call(reduce_max, relative, -1, None, largest, True)
+    yield call(maximum, largest, constant(np.finfo(grad.dtype).tiny, grad.dtype), out=largest)
+    yield call(divide, grad, largest, relative)
+    yield call(matmul, relative[..., None, :], relative[..., :, None], scale[..., None])
     yield call(sqrt, scale, scale)
+    yield call(multiply, scale, largest, scale)
     yield call(maximum, scale, longest, out=scale)
     yield call(divide, longest, scale, scale)
     yield call(multiply, grad, scale, grad)

@@ -55,6 +55,8 @@ class Schedule:
         At or below this rate a stall means stop all the same.
     needs_horizon : bool
         Whether it must know when training ends, which ``partial_fit`` cannot.
+    cycles : bool
+        Whether the rate all but vanishes in between: a stall then does not end training.
     per_step : bool
         Whether it is asked before every step rather than every epoch.
     """
@@ -63,6 +65,7 @@ class Schedule:
     shrink_by: ClassVar[float | None] = None
     smallest: ClassVar[float] = 0.0
     needs_horizon: ClassVar[bool] = False
+    cycles: ClassVar[bool] = False
     per_step: ClassVar[bool] = False
 
     def rate(self, initial: Any, clock: Clock) -> Any:
@@ -270,6 +273,7 @@ class CosLog4(Warmed):
     """rate = initial (1 - cos(2 pi log2(1 + 15 t))) / 2: four cycles, each twice as long.
 
     t : share of the epochs that has passed; the rate is 0 at t = 0, 1/15, 3/15, 7/15 and 1.
+    Learning stalls there by design, so that ``n_iter_no_change`` does not end training.
 
     Source: Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024 (arXiv 2407.04491), section 3.
 
@@ -280,6 +284,7 @@ class CosLog4(Warmed):
 
     name = "coslog4"
     needs_horizon = True
+    cycles = True
 
     def factor(self, epoch: float, horizon: float) -> float:
         return 0.5 * (1 - cos(2 * pi * log2(1 + 15 * min(1.0, epoch / horizon))))

@@ -250,9 +250,8 @@ def train(
                         _record_score(run, validate(state.params[model]), report)
                     if rules.stopping.note(run):
                         run.best_params = state.params[model].copy()
-                    if run.stalled > rules.stopping.patience and _stops(
-                        run, state.initial_rate[model], rules, report
-                    ):
+                    stalled = run.stalled > rules.stopping.patience and not rules.schedule.cycles
+                    if stalled and _stops(run, state.initial_rate[model], rules, report):
                         finished[number] = state.params[model].copy()
                 if len(finished) == len(models):
                     return StopReason.CONVERGED

@@ -138,3 +138,10 @@ def test_grid_search():
     scores = search.cv_results_["mean_test_score"]
     assert np.isfinite(scores).all()
     assert scores[0] != scores[2]
+
+
+def test_a_validation_set_without_weight_says_so():
+    rare = (np.arange(300) < 4).astype(int)
+    est = model(class_weight={0: 0, 1: 1}, early_stopping=True, max_iter=30)
+    with pytest.raises(ValueError, match="No row of the validation set counts"):
+        est.fit(X, rare)

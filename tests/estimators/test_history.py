@@ -72,7 +72,11 @@ def test_it_goes_on_with_partial_fit_and_warm_start_and_begins_anew_with_fit():
             "converged: The validation score did not improve by tol=0.0001 for 3 epochs in a row.",
         ),
         ({"solver": "lbfgs", "max_iter": 3}, "max_iter: STOP"),
-        ({"solver": "lbfgs", "tol": 0.1, "max_iter": 500}, "converged: No entry of the gradient"),
+        (
+            {"solver": "lbfgs", "tol": 0.1, "max_iter": 500},
+            "converged: lbfgs found no further descent",
+        ),
+        ({"solver": "lbfgs", "max_fun": 5, "max_iter": 99}, "max_fun: STOP"),
         ({"max_time": 1e-9}, "max_time: 1e-09 seconds have passed, in 1 epochs."),
         ({"solver": "lbfgs", "max_time": 1e-9}, "max_time: 1e-09 seconds have passed, in 1 iter"),
     ],

@@ -71,3 +71,11 @@ def test_what_it_cannot_be():
             regressor(max_grad_norm=value).fit(X, Y)
     with pytest.warns(UserWarning, match="max_grad_norm=1.0 is not used by solver='lbfgs'"):
         BackpropClassifier(solver="lbfgs", max_grad_norm=1.0, max_iter=5).fit(X, Y > 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_gradient_whose_square_overflows_is_shortened_all_the_same(dtype):
+    huge = np.sqrt(np.finfo(dtype).max) * 10
+    grads = np.array([[3 * huge, 4 * huge], [0.0, 0.0]], dtype)
+    play(clip(grads, np.array([[1.0], [1.0]])))
+    assert_allclose(grads, [[0.6, 0.8], [0, 0]], rtol=1e-5)

@@ -144,3 +144,23 @@ def test_a_huge_prediction_may_overflow_as_mlps_does():
     rows = poisoned(1e308)
     for a, b in zip(outcome(mlp, rows)[0], outcome(ours, rows)[0], strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_weights_of_mixed_kinds_predict():
+    _, ours = fitted("three classes")
+    expected = ours.predict_proba(X)
+    ours.coefs_[0] = ours.coefs_[0].astype(np.float32)
+    np.testing.assert_allclose(ours.predict_proba(X.astype(np.float32)), expected, rtol=1e-4)
+    ours.coefs_ = [np.round(coef).astype(int) for coef in ours.coefs_]
+    whole = ours.predict_proba(X.round().astype(int))
+    ours.coefs_ = [coef.astype(float) for coef in ours.coefs_]
+    np.testing.assert_allclose(whole, ours.predict_proba(X.round()))
+
+
+def test_the_callers_errstate_holds_for_many_rows_too():
+    _, ours = fitted("a number")
+    ours.coefs_ = [1e200 * coef for coef in ours.coefs_]
+    with np.errstate(all="ignore"):
+        ours.predict(np.ones((9000, 5)))
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        ours.predict(np.ones((9000, 5)))

@@ -83,3 +83,9 @@ def test_grid_search_over_objects():
     }
     search = GridSearchCV(model("constant"), grid, cv=2).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_coslog4_is_not_stopped_between_its_cycles():
+    est = model("coslog4", max_iter=90, n_iter_no_change=2, tol=1e-3).fit(X, y)
+    assert est.n_iter_ == 90
+    assert model("cosine", max_iter=90, n_iter_no_change=2, tol=1e-3).fit(X, y).n_iter_ < 90

@@ -144,15 +144,17 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 from bpestimator import BackpropClassifier
 warnings.simplefilter("ignore")
-X = np.random.RandomState(0).randn(60, 4)
+X = np.random.RandomState(0).randn(100, 20)
 y = (X[:, 0] > 0).astype(int)
+fitted = BackpropClassifier(20, max_iter=5).fit(X, y)
 threadpool_limits(3, user_api="blas")
-for attempt in range(12):
-    timer = threading.Timer(0.002 + 0.004 * attempt, os.kill, (os.getpid(), signal.SIGINT))
+for attempt in range(60):
+    timer = threading.Timer(0.002 + 0.0005 * attempt, os.kill, (os.getpid(), signal.SIGINT))
     try:
         timer.start()
         while timer.is_alive():  # a fit that keeps what it has learnt does not raise
-            BackpropClassifier(5, max_iter=20).fit(X, y)
+            fitted.predict(X)
+            fitted.partial_fit(X, y)
     except KeyboardInterrupt:
         pass
     timer.join()
