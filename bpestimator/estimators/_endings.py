@@ -37,7 +37,7 @@ def reason_of_lbfgs(est: Any, found: LBFGSResult) -> str:
     if found.out_of_time:
         return f"max_time: {est.max_time:g} seconds have passed, in {found.n_iter} iterations."
     if found.problem:
-        word = "max_fun" if "F,G EVALUATIONS" in found.problem else "max_iter"
+        word = "max_fun" if "EVALUATIONS" in found.problem else "max_iter"
         word = word if "LIMIT" in found.problem.upper() else "failed"
         return f"{word}: {found.problem.strip()}, after {found.n_iter} iterations."
     return f"converged: lbfgs found no further descent after {found.n_iter} iterations."
