@@ -79,7 +79,7 @@ def test_the_maths_neither_prints_nor_draws(file):
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_holds_one_idea(file):
-    assert len(FILES[file].read_text().splitlines()) <= 400
+    assert len(FILES[file].read_text().splitlines()) <= 450
     assert ast.get_docstring(ast.parse(FILES[file].read_text()))
 
 

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from bpestimator.estimators import _options as options
 from bpestimator.estimators._solvers import Problem, descend, minimize
-from bpestimator.estimators._targets import check_weights
+from bpestimator.estimators._targets import Task, check_weights
 from bpestimator.estimators._threads import (
     blas_threads,
     blas_threads_of_user,
@@ -25,8 +25,8 @@ from bpestimator.estimators._threads import (
 from bpestimator.nn import (
     CHUNK_ROWS,
     EXACT_ROWS,
-    LOSS_OF_LINK,
-    Loss,
+    LINKS,
+    Activation,
     NetworkSpec,
     glorot_uniform,
     predict,
@@ -100,24 +100,31 @@ class BaseBackprop(BaseEstimator):
 
     # What a subclass answers.
 
-    def _encode(self, y: Any, dtype: Any, call: FitCall) -> tuple[Loss, int, np.ndarray]:
-        """The loss, the number of outputs, and y as the loss takes it."""
+    def _meet(self, y: Any, call: FitCall) -> None:
+        """Learn which classes there are, or check that they are the known ones."""
+
+    def _encode(self, y: Any, dtype: Any) -> Task:
+        """What the network is to learn."""
         raise NotImplementedError
 
     def _weigh(self, y: Any, weight: np.ndarray | None, call: FitCall) -> np.ndarray | None:
         """The weights of the rows, once y has its say; y is encoded by then."""
         return weight
 
-    def _loss_of_model(self) -> Loss:
-        """The loss whose link turns the raw outputs of ``coefs_`` into predictions."""
-        return LOSS_OF_LINK[self.out_activation_]
+    def _link_of_model(self) -> Activation:
+        """What turns the raw outputs of ``coefs_`` into predictions."""
+        return LINKS[self.out_activation_]
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         """What early stopping's split is stratified by."""
         return None
 
     def _score_predictions(
-        self, targets: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None
+        self,
+        targets: np.ndarray,
+        predictions: np.ndarray,
+        weight: np.ndarray | None,
+        link_name: str,
     ) -> float:
         """The score that early stopping watches, from encoded targets."""
         raise NotImplementedError
@@ -158,18 +165,19 @@ class BaseBackprop(BaseEstimator):
         weight = check_weights(sample_weight, X.shape[0])
         dtype = X.dtype if call.fresh else self._dtype_of_coefs()
         X = X.astype(dtype, copy=False)
-        loss, n_outputs, targets = self._encode(y, dtype, call)
+        self._meet(y, call)
+        task = self._encode(y, dtype)
         weight = self._weigh(y, weight, call)
         rng = check_random_state(self.random_state)
         if call.fresh:
             hidden = options.hidden_layer_sizes(self.hidden_layer_sizes)
-            spec = self._spec((X.shape[1], *hidden, n_outputs), loss)
+            spec = self._spec((X.shape[1], *hidden, task.n_outputs), task)
             gains = options.gains_of(self, spec.activations)
             params = glorot_uniform(spec.layout, gains, rng.uniform, dtype)
         else:
-            spec = self._spec(self._sizes_to_continue(X.shape[1], n_outputs), loss)
+            spec = self._spec(self._sizes_to_continue(X.shape[1], task.n_outputs), task)
             params = spec.layout.pack(self.coefs_, self.intercepts_, dtype)
-        return Problem(spec, X, targets, weight, params, rng)
+        return Problem(spec, X, task.targets, weight, params, rng)
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -186,8 +194,9 @@ class BaseBackprop(BaseEstimator):
             y = column_or_1d(y, warn=True)
         return X, y
 
-    def _spec(self, sizes: tuple[int, ...], loss: Loss) -> NetworkSpec:
-        return NetworkSpec(sizes, options.activations_of(self, len(sizes) - 2), loss)
+    def _spec(self, sizes: tuple[int, ...], task: Task) -> NetworkSpec:
+        activations = options.activations_of(self, len(sizes) - 2)
+        return NetworkSpec(sizes, activations, task.loss, task.link)
 
     def _dtype_of_coefs(self) -> Any:
         """The float type that ``coefs_`` and ``intercepts_`` fit in."""
@@ -219,7 +228,7 @@ class BaseBackprop(BaseEstimator):
         self.intercepts_ = [biases.reshape(-1) for biases in views.biases]
         self.n_layers_ = len(spec.sizes)
         self.n_outputs_ = spec.sizes[-1]
-        self.out_activation_ = spec.loss.link_name
+        self.out_activation_ = spec.link.name
         hidden = options.hidden_layer_sizes(self.hidden_layer_sizes)
         self._memory = {"hidden_layer_sizes": hidden, **memory}
 
@@ -234,7 +243,8 @@ class BaseBackprop(BaseEstimator):
         rows, features = X.shape
         if features != sizes[0]:
             raise ValueError(f"X has {features} features, but coefs_[0] has {sizes[0]} rows.")
-        spec = self._spec(sizes, self._loss_of_model())
+        activations = options.activations_of(self, len(sizes) - 2)
+        spec = NetworkSpec(sizes, activations, output_activation=self._link_of_model())
         if rows == 1:
             return predict(X, params, spec)
         in_chunks = rows > EXACT_ROWS

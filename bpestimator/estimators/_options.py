@@ -8,14 +8,32 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import inf, isfinite, nan
+from math import inf, nan
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
+from bpestimator.estimators._rules import (
+    Declared,
+    Flag,
+    LayerSizes,
+    Number,
+    RandomSource,
+    Verbosity,
+)
 from bpestimator.estimators._sklearn_compat import InvalidParameterError
-from bpestimator.nn import ACTIVATIONS, Activation
+from bpestimator.nn import (
+    ACTIVATIONS,
+    CLASSIFICATION_LOSSES,
+    OUTPUT_ACTIVATIONS,
+    REGRESSION_LOSSES,
+    Activation,
+    CustomLoss,
+    Increasing,
+    Loss,
+    Quantile,
+)
 from bpestimator.training import (
     L2,
     OPTIMIZERS,
@@ -33,147 +51,6 @@ SOLVERS = ("lbfgs", *STOCHASTIC_SOLVERS)
 
 
 @dataclass(frozen=True)
-class Number:
-    """A number of one kind in an interval; infinity only where it is among ``also``."""
-
-    kind: Any
-    low: float
-    high: float = inf
-    closed: str = "left"
-    also: tuple[Any, ...] = ()
-
-    def allows(self, value: Any) -> bool:
-        if (value is None or isinstance(value, (str, Real))) and value in self.also:
-            return True
-        if not isinstance(value, self.kind) or not isfinite(value):
-            return False
-        above = value >= self.low if self.closed in ("left", "both") else value > self.low
-        below = value <= self.high if self.closed in ("right", "both") else value < self.high
-        return bool(above and below)
-
-    def __str__(self) -> str:
-        kind = "an int" if self.kind is Integral else "a float"
-        left = "[" if self.closed in ("left", "both") else "("
-        right = "]" if self.closed in ("right", "both") else ")"
-        also = "".join(f" or {choice!r}" for choice in self.also)
-        return f"{kind} in the range {left}{self.low:g}, {self.high:g}{right}{also}"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of some words."""
-
-    names: tuple[str, ...]
-
-    def allows(self, value: Any) -> bool:
-        return isinstance(value, str) and value in self.names
-
-    def __str__(self) -> str:
-        return f"one of {', '.join(map(repr, sorted(self.names)))}"
-
-
-@dataclass(frozen=True)
-class Flag:
-    """True or False."""
-
-    def allows(self, value: Any) -> bool:
-        return isinstance(value, (bool, np.bool_))
-
-    def __str__(self) -> str:
-        return "True or False"
-
-
-@dataclass(frozen=True)
-class Verbosity:
-    """True, False, or how much to tell."""
-
-    def allows(self, value: Any) -> bool:
-        is_flag = isinstance(value, (bool, np.bool_))
-        return is_flag or (isinstance(value, Integral) and int(value) >= 0)
-
-    def __str__(self) -> str:
-        return "True, False, or an int of at least 0"
-
-
-@dataclass(frozen=True)
-class RandomSource:
-    """What ``sklearn.utils.check_random_state`` takes."""
-
-    def allows(self, value: Any) -> bool:
-        if value is None or isinstance(value, np.random.RandomState):
-            return True
-        return Number(Integral, 0, 2**32).allows(value)
-
-    def __str__(self) -> str:
-        return "None, an int in the range [0, 2**32), or a numpy RandomState"
-
-
-@dataclass(frozen=True)
-class LayerSizes:
-    """A number of units, or one per hidden layer."""
-
-    def allows(self, value: Any) -> bool:
-        one = Number(Integral, 1)
-        if isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping)):
-            return all(one.allows(size) for size in value)
-        return one.allows(value)
-
-    def __str__(self) -> str:
-        return (
-            "an int or a sequence of ints, one per hidden layer, every one > 0; "
-            "() for no hidden layer"
-        )
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A name, a declared object, or, where ``per_layer``, a list of these."""
-
-    names: tuple[str, ...]
-    kind: type
-    example: str
-    own: str = ""
-    per_layer: bool = False
-
-    def allows(self, value: Any) -> bool:
-        if self.per_layer and isinstance(value, (list, tuple)):
-            return all(self._is_one(one) for one in value)
-        return self._is_one(value)
-
-    def _is_one(self, value: Any) -> bool:
-        return value in self.names if isinstance(value, str) else isinstance(value, self.kind)
-
-    def __str__(self) -> str:
-        names = ", ".join(map(repr, sorted(self.names)))
-        lists = ", or a list of these, one per hidden layer" if self.per_layer else ""
-        last = "" if self.per_layer else "or "
-        article = "an" if self.kind.__name__[0] in "AEIOU" else "a"
-        kind = f"{article} {self.kind.__name__} such as {self.example}"
-        return f"one of {names}, {last}{kind}{lists}"
-
-
-@dataclass(frozen=True)
-class ClassWeight:
-    """How much each class counts."""
-
-    def allows(self, value: Any) -> bool:
-        if isinstance(value, list):
-            return all(isinstance(one, Mapping) and self._all_count(one) for one in value)
-        if isinstance(value, Mapping):
-            return self._all_count(value)
-        return value is None or (isinstance(value, str) and value == "balanced")
-
-    def _all_count(self, weights: Mapping[Any, Any]) -> bool:
-        return all(Number(Real, 0).allows(weight) for weight in weights.values())
-
-    def __str__(self) -> str:
-        return (
-            "None, 'balanced', a dict from label to a weight of at least 0, or for multilabel y "
-            "a list of such dicts"
-        )
-
-
-@dataclass(frozen=True)
 class RateOrSchedule:
     """A constant learning rate, or a schedule."""
 
@@ -185,6 +62,14 @@ class RateOrSchedule:
         return f"{_RATE} (a constant rate) or {_SCHEDULE}"
 
 
+def _loss_rule(table: Mapping[str, Loss], example: str) -> Declared:
+    kinds = (*map(type, table.values()), CustomLoss)
+    own = "CustomLoss(function, derivative)"
+    return Declared(tuple(table), Loss, example, own, among=kinds)
+
+
+REGRESSION_LOSS = _loss_rule(REGRESSION_LOSSES, "Huber(delta=1.5)")
+CLASSIFICATION_LOSS = _loss_rule(CLASSIFICATION_LOSSES, "Focal(gamma=1.5)")
 _SCHEDULE = Declared(tuple(SCHEDULES), Schedule, "OneCycle(peak=0.2)")
 _RATE = Number(Real, 0, closed="neither")
 
@@ -236,7 +121,7 @@ def check_parameters(est: Any, rules: Mapping[str, Any]) -> None:
 
 def _hint(name: str, rule: Any, value: Any) -> str:
     """What the user may have meant."""
-    if name == "loss" and not isinstance(value, str):
+    if name == "loss" and isinstance(value, (int, tuple, list)):
         return " Write hidden_layer_sizes=...: the first argument of a regressor is its loss."
     declared = _SCHEDULE if isinstance(rule, RateOrSchedule) else rule
     if isinstance(declared, Declared):
@@ -256,7 +141,18 @@ def _hint(name: str, rule: Any, value: Any) -> str:
     return f" Did you mean {likely[0]!r}?" if likely else ""
 
 
-_OTHER_NAMES = {"sigmoid": "logistic", "swish": "silu", "linear": "identity"}
+_OTHER_NAMES = {
+    "sigmoid": "logistic",
+    "swish": "silu",
+    "linear": "identity",
+    "mae": "absolute_error",
+    "l1": "absolute_error",
+    "mse": "squared_error",
+    "l2": "squared_error",
+    "brier": "squared_error",
+    "pinball": "quantile",
+    "cross_entropy": "log_loss",
+}
 
 
 def _words(rule: Any) -> tuple[str, ...]:
@@ -293,6 +189,34 @@ def gains_of(est: Any, activations: tuple[Activation, ...]) -> list[float]:
         activations = activations_of(est, 1) if is_one else (ACTIVATIONS["relu"],)
         return [activations[0].gain]
     return [activation.gain for activation in (*activations, activations[-1])]
+
+
+def loss_of(est: Any) -> Loss:
+    """The declared loss."""
+    if isinstance(est.loss, Loss):
+        return est.loss
+    return {**REGRESSION_LOSSES, **CLASSIFICATION_LOSSES}[est.loss]
+
+
+def link_of(est: Any, loss: Loss) -> Activation:
+    """What a regressor's raw outputs go through; ValueError if the loss cannot take it."""
+    if est.output_activation == "auto":
+        return loss.link
+    link = OUTPUT_ACTIVATIONS[est.output_activation]
+    low, high = loss.predictions
+    if link.bounds[0] < low or link.bounds[1] > high:
+        suitable = [
+            name
+            for name, other in OUTPUT_ACTIVATIONS.items()
+            if low <= other.bounds[0] and other.bounds[1] <= high
+        ]
+        raise ValueError(
+            f"loss={est.loss!r} needs predictions between {low:g} and {high:g}, but "
+            f"output_activation={est.output_activation!r} gives some between {link.bounds[0]:g} "
+            f"and {link.bounds[1]:g}. Choose 'auto', or one of {suitable}."
+        )
+    several = isinstance(loss, Quantile) and len(loss.levels) > 1
+    return Increasing(link) if several else link
 
 
 def is_stochastic(est: Any) -> bool:

@@ -314,7 +314,7 @@ def _hold_out(
     def validate(params: np.ndarray) -> float:
         # All rows at once: in chunks, the last bit of a score could differ.
         predictions = predict(x_val, spec.layout.bind(params), spec, in_chunks=False)
-        return est._score_predictions(targets_val, predictions, weight_val)
+        return est._score_predictions(targets_val, predictions, weight_val, spec.link.name)
 
     return rows, validate
 

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from math import isfinite
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from bpestimator.nn import LOSSES, Loss
+from bpestimator.nn import LINKS, Activation, LogLoss, Loss
+
+
+class Task(NamedTuple):
+    """What the network is to learn.
+
+    loss : the loss
+    link : what turns raw outputs into predictions
+    n_outputs : units of the output layer
+    targets : y as the loss takes it
+    """
+
+    loss: Loss
+    link: Activation
+    n_outputs: int
+    targets: np.ndarray
 
 
 def kind_of(y: Any) -> str:
@@ -52,25 +68,42 @@ def check_classes(found: np.ndarray, classes: np.ndarray, *, same: bool) -> None
 
 
 def encode_classes(
-    y: Any, kind: str, classes: np.ndarray, dtype: Any
-) -> tuple[Loss, int, np.ndarray]:
-    """The log loss that suits y, its number of outputs, and y as it takes it.
+    y: Any, kind: str, classes: np.ndarray, dtype: Any, loss: Loss, label_smoothing: float = 0.0
+) -> Task:
+    """The task of telling the classes apart.
 
-    Returns
-    -------
-    loss : Loss
-    n_outputs : int
-    encoded : ndarray
-        Integer labels of shape (n,) for three classes or more; otherwise 0 and 1 of
-        shape (n, 1) for one or two classes, (n, labels) for multilabel y.
+    The targets are 1 for a row's class and 0 for the others: of shape (n, 1) for one or two
+    classes, (n, labels) for multilabel y, (n, classes) for more classes, for which a loss may
+    take integer labels instead. Smoothing by s turns them into 1 - s + s / k and s / k, for k
+    classes (2 for each output of one or two classes, and for each label).
     """
     if kind == "multilabel-indicator":
         indicator = y.toarray() if hasattr(y, "toarray") else y
-        return LOSSES["binary_log_loss"], y.shape[1], (indicator != 0).astype(dtype)
-    if len(classes) > 2:
-        return LOSSES["log_loss"], len(classes), np.searchsorted(classes, y)
-    is_second = np.zeros(len(y), dtype) if len(classes) == 1 else (y == classes[1]).astype(dtype)
-    return LOSSES["binary_log_loss"], 1, is_second.reshape(-1, 1)
+        loss, link, targets = loss.binary, LINKS["logistic"], (indicator != 0).astype(dtype)
+    elif len(classes) <= 2:
+        is_second = np.zeros(len(y)) if len(classes) == 1 else y == classes[1]
+        loss, link, targets = loss.binary, LINKS["logistic"], is_second.astype(dtype)
+        targets = targets.reshape(-1, 1)
+    else:
+        labels, link = np.searchsorted(classes, y), LINKS["softmax"]
+        if loss.takes_labels and not label_smoothing:
+            return Task(loss, link, len(classes), labels)
+        loss = loss.soft if isinstance(loss, LogLoss) else loss
+        targets = (labels[:, None] == np.arange(len(classes))).astype(dtype)
+    if label_smoothing:
+        n_choices = max(len(classes), 2) if link.name == "softmax" else 2
+        targets = targets * (1 - label_smoothing) + label_smoothing / n_choices
+    return Task(loss, link, targets.shape[1], targets)
+
+
+def codes_of(targets: np.ndarray, link_name: str) -> np.ndarray:
+    """The integer labels that encoded targets stand for; 0 and 1 where they are logistic."""
+    if targets.ndim == 1:
+        return targets
+    if link_name == "softmax":
+        return targets.argmax(axis=1)
+    codes = (targets > 0.5).astype(int)
+    return codes[:, 0] if codes.shape[1] == 1 else codes
 
 
 def decode_classes(predictions: np.ndarray, classes: np.ndarray, link_name: str) -> np.ndarray:
@@ -83,22 +116,30 @@ def decode_classes(predictions: np.ndarray, classes: np.ndarray, link_name: str)
     return classes.take(likely.astype(int))
 
 
-def encode_numbers(y: Any, loss: Loss, dtype: Any) -> np.ndarray:
-    """Regression targets of shape (n, outputs); ValueError outside the loss's domain."""
+def encode_numbers(y: Any, dtype: Any, loss: Loss, link: Activation) -> Task:
+    """The task of predicting the numbers; ValueError outside the loss's domain."""
     y = y.toarray() if hasattr(y, "toarray") else y
     if y.dtype.kind not in "biuf":
         raise ValueError(
             "Unknown label type: BackpropRegressor takes numbers as y. Got values such as "
             f"{y.flat[0]!r}: convert them, or use BackpropClassifier if they are labels."
         )
+    smallest, largest = y.min(), y.max()
     low, high = loss.domain
-    outside = (isfinite(low) and y.min() < low) or (isfinite(high) and y.max() > high)
-    if outside:
+    if (isfinite(low) and smallest < low) or (isfinite(high) and largest > high):
         raise ValueError(
-            f"loss={loss.name!r} takes targets of at least {low:g}. Got {y.min():g} instead: "
+            f"loss={loss.name!r} takes targets {loss.rule}. Got {smallest:g} instead: "
             "shift or clip y, or choose another loss."
         )
-    return np.asarray(y.reshape(len(y), -1), dtype, order="C")
+    if smallest < link.bounds[0] or largest > link.bounds[1]:
+        warnings.warn(
+            f"Targets from {smallest:g} to {largest:g} cannot all be reached: "
+            f"output_activation={link.name!r} gives values between {link.bounds[0]:g} and "
+            f"{link.bounds[1]:g}. Scale y, for instance with TransformedTargetRegressor.",
+            stacklevel=6,
+        )
+    targets = np.asarray(y.reshape(len(y), -1), dtype, order="C")
+    return Task(loss, link, loss.outputs_of(targets.shape[1]), targets)
 
 
 def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,8 @@ from sklearn.utils.multiclass import unique_labels
 from bpestimator.estimators import _options as options
 from bpestimator.estimators import _targets
 from bpestimator.estimators._base import BaseBackprop, FitCall, is_stochastic
-from bpestimator.nn import Loss
+from bpestimator.estimators._rules import ClassWeight, Number
+from bpestimator.estimators._targets import Task
 
 
 class BackpropClassifier(ClassifierMixin, BaseBackprop):
@@ -177,9 +179,13 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     True
     """
 
-    loss = "log_loss"
     classes_: np.ndarray
-    _rules: ClassVar[Mapping[str, Any]] = {**options.RULES, "class_weight": options.ClassWeight()}
+    _rules: ClassVar[Mapping[str, Any]] = {
+        **options.RULES,
+        "class_weight": ClassWeight(),
+        "loss": options.CLASSIFICATION_LOSS,
+        "label_smoothing": Number(Real, 0, 1),
+    }
     _fitted_attributes: ClassVar[set[str]] = BaseBackprop._fitted_attributes | {"classes_"}
     _takes_sparse_y = False
 
@@ -209,7 +215,9 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         epsilon: Any = 1e-8,
         n_iter_no_change: Any = 10,
         max_fun: Any = 15000,
+        loss: Any = "log_loss",
         class_weight: Any = None,
+        label_smoothing: Any = 0.0,
         max_grad_norm: Any = None,
         max_time: Any = None,
     ) -> None:
@@ -236,7 +244,9 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.loss = loss
         self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
         self.max_grad_norm = max_grad_norm
         self.max_time = max_time
 
@@ -353,7 +363,7 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
             )
         return None
 
-    def _encode(self, y: Any, dtype: Any, call: FitCall) -> tuple[Loss, int, np.ndarray]:
+    def _meet(self, y: Any, call: FitCall) -> None:
         kind = _targets.kind_of(y)
         found = _targets.classes_of(y, kind)
         if call.classes is not None:
@@ -364,10 +374,13 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
             classes = self.classes_
         warm = not (call.fresh or call.incremental)
         _targets.check_classes(found, classes, same=warm)
-        encoded = _targets.encode_classes(y, kind, classes, dtype)
         self.classes_ = classes
         self._takes_sparse_y = issparse(y)
-        return encoded
+
+    def _encode(self, y: Any, dtype: Any) -> Task:
+        kind, loss = _targets.kind_of(y), options.loss_of(self)
+        smoothing = float(self.label_smoothing)
+        return _targets.encode_classes(y, kind, self.classes_, dtype, loss, smoothing)
 
     def _weigh(self, y: Any, weight: np.ndarray | None, call: FitCall) -> np.ndarray | None:
         if self.class_weight is None:
@@ -379,15 +392,16 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         is_binary = targets.ndim == 2 and targets.shape[1] == 1
-        return targets.astype(bool) if is_binary else None
+        return targets > 0.5 if is_binary else None
 
     def _score_predictions(
-        self, targets: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None
+        self,
+        targets: np.ndarray,
+        predictions: np.ndarray,
+        weight: np.ndarray | None,
+        link_name: str,
     ) -> float:
-        link_name = "softmax" if targets.ndim == 1 else "logistic"
         codes = np.arange(len(self.classes_))
-        truth = targets.astype(int)
-        if truth.ndim == 2 and truth.shape[1] == 1:
-            truth = truth[:, 0]
+        truth = _targets.codes_of(targets, link_name)
         predicted = _targets.decode_classes(predictions, codes, link_name)
         return float(accuracy_score(truth, predicted, sample_weight=weight))

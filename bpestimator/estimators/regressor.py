@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 
 from bpestimator.estimators import _options as options
 from bpestimator.estimators import _targets
-from bpestimator.estimators._base import BaseBackprop, FitCall, is_stochastic
-from bpestimator.nn import LOSSES, Loss
-
-REGRESSION_LOSSES = ("squared_error", "poisson")
+from bpestimator.estimators._base import BaseBackprop, is_stochastic
+from bpestimator.estimators._rules import Choice
+from bpestimator.estimators._targets import Task
+from bpestimator.nn import OUTPUT_ACTIVATIONS, Activation, Quantile
 
 
 class BackpropRegressor(RegressorMixin, BaseBackprop):
@@ -175,7 +176,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
 
     _rules: ClassVar[Mapping[str, Any]] = {
         **options.RULES,
-        "loss": options.Choice(REGRESSION_LOSSES),
+        "loss": options.REGRESSION_LOSS,
+        "output_activation": Choice(("auto", *OUTPUT_ACTIVATIONS)),
     }
 
     _y_numeric = True
@@ -208,6 +210,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         epsilon: Any = 1e-8,
         n_iter_no_change: Any = 10,
         max_fun: Any = 15000,
+        output_activation: Any = "auto",
         max_grad_norm: Any = None,
         max_time: Any = None,
     ) -> None:
@@ -235,6 +238,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.output_activation = output_activation
         self.max_grad_norm = max_grad_norm
         self.max_time = max_time
 
@@ -299,23 +303,67 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         predictions = self._predict(X)
         return predictions.ravel() if predictions.shape[1] == 1 else predictions
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2 of the predictions; for quantiles D^2 of the pinball loss, averaged over the levels.
+
+        1 - (loss of the predictions) / (loss of the best constant): 1 is best, 0 no better than
+        the constant. R^2 is this for the squared error.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        loss = options.loss_of(self)
+        if isinstance(loss, Quantile):
+            return _pinball_score(np.asarray(y), self.predict(X), sample_weight, loss.levels)
+        return float(super().score(X, y, sample_weight))
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
-    def _encode(self, y: Any, dtype: Any, call: FitCall) -> tuple[Loss, int, np.ndarray]:
-        loss = LOSSES[self.loss]
-        targets = _targets.encode_numbers(y, loss, dtype)
-        return loss, targets.shape[1], targets
+    def _encode(self, y: Any, dtype: Any) -> Task:
+        loss = options.loss_of(self)
+        return _targets.encode_numbers(y, dtype, loss, options.link_of(self, loss))
 
-    def _loss_of_model(self) -> Loss:
-        # Weights set by hand, before any fit, have no out_activation_ yet.
-        return super()._loss_of_model() if hasattr(self, "out_activation_") else LOSSES[self.loss]
+    def _link_of_model(self) -> Activation:
+        if hasattr(self, "out_activation_"):
+            return super()._link_of_model()
+        # Weights set by hand, before any fit.
+        return options.link_of(self, options.loss_of(self))
 
     def _score_predictions(
-        self, targets: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None
+        self,
+        targets: np.ndarray,
+        predictions: np.ndarray,
+        weight: np.ndarray | None,
+        link_name: str,
     ) -> float:
         if not np.isfinite(predictions).all():
             return float("nan")
+        loss = options.loss_of(self)
+        if isinstance(loss, Quantile):
+            return _pinball_score(targets, predictions, weight, loss.levels)
         return float(r2_score(targets, predictions, sample_weight=weight))
+
+
+def _pinball_score(
+    targets: np.ndarray,
+    predictions: np.ndarray,
+    weight: np.ndarray | None,
+    levels: tuple[float, ...],
+) -> float:
+    """D^2 of the pinball loss, averaged over the levels."""
+    if len(levels) == 1:
+        return float(d2_pinball_score(targets, predictions, sample_weight=weight, alpha=levels[0]))
+    return fmean(
+        d2_pinball_score(targets, column, sample_weight=weight, alpha=level)
+        for column, level in zip(predictions.T, levels, strict=True)
+    )

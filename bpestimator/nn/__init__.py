@@ -37,9 +37,16 @@ from bpestimator.nn.activations import (
     Softplus,
     Tanh,
 )
+from bpestimator.nn.classification_losses import (
+    CLASSIFICATION_LOSSES,
+    LOSSES,
+    Focal,
+    LogLoss,
+)
 from bpestimator.nn.initializers import glorot_uniform
 from bpestimator.nn.layout import Layout
-from bpestimator.nn.losses import LOSS_OF_LINK, LOSSES, Loss
+from bpestimator.nn.links import LINKS, OUTPUT_ACTIVATIONS, Exp, Increasing, Softmax
+from bpestimator.nn.losses import Loss, mean_loss
 from bpestimator.nn.network import (
     CHUNK_ROWS,
     EXACT_ROWS,
@@ -50,6 +57,17 @@ from bpestimator.nn.network import (
     predict,
     rows_of,
 )
+from bpestimator.nn.regression_losses import (
+    REGRESSION_LOSSES,
+    AbsoluteError,
+    CustomLoss,
+    Gamma,
+    Huber,
+    LogCosh,
+    Poisson,
+    Quantile,
+    SquaredError,
+)
 from bpestimator.nn.tape import call, play
 from bpestimator.nn.workspace import Workspace
 
@@ -57,7 +75,24 @@ __all__ = [
     "ACTIVATIONS",
     "CHUNK_ROWS",
     "EXACT_ROWS",
-    "LOSS_OF_LINK",
+    "CLASSIFICATION_LOSSES",
+    "LINKS",
+    "OUTPUT_ACTIVATIONS",
+    "REGRESSION_LOSSES",
+    "AbsoluteError",
+    "CustomLoss",
+    "Exp",
+    "Focal",
+    "Gamma",
+    "Huber",
+    "Increasing",
+    "LogCosh",
+    "LogLoss",
+    "Poisson",
+    "Quantile",
+    "Softmax",
+    "SquaredError",
+    "mean_loss",
     "LOSSES",
     "Activation",
     "CustomActivation",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite, pi, sqrt
+from math import inf, isfinite, pi, sqrt
 from typing import ClassVar
 
 from numpy import (
@@ -46,10 +46,13 @@ class Activation:
         What users write, e.g. ``activation="tanh"``.
     gain : float
         g in the bound sqrt(g / (fan_in + fan_out)) of the uniform initial weights.
+    bounds : tuple of float
+        What f(z) lies between.
     """
 
     name: ClassVar[str]
     gain: ClassVar[float] = 6.0
+    bounds: ClassVar[tuple[float, float]] = (-inf, inf)
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
         """z := f(z)."""
@@ -83,6 +86,7 @@ class Logistic(Activation):
 
     name = "logistic"
     gain = 2.0
+    bounds = (0.0, 1.0)
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
         yield call(expit, z, z)
@@ -99,6 +103,7 @@ class Tanh(Activation):
     """f(z) = tanh(z), in (-1, 1);  f' = 1 - a^2."""
 
     name = "tanh"
+    bounds = (-1.0, 1.0)
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
         yield call(tanh, z, z)
@@ -231,6 +236,7 @@ class Softplus(Activation):
     """
 
     name = "softplus"
+    bounds = (0.0, inf)
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
         yield call(logaddexp, z, constant(0, z.dtype), z)

@@ -1,77 +1,105 @@
-"""Losses: how wrong the raw outputs are, and how to change them.
+"""Losses: how wrong predictions are, and how to change the raw outputs behind them.
 
-A loss joins a link, which turns raw outputs into predictions, to a penalty. All pairs here
-are canonical, so the derivative of a row's penalty by its raw outputs is always
+A loss is a penalty on a row's predictions, whose derivative stands beside it, and a link (see
+:mod:`bpestimator.nn.links`) that suits it. Where penalty and link belong together, as log loss
+and softmax do, the derivative of the penalty by the raw outputs is simply
 
-    delta = prediction - y.
+    delta = prediction - y;
 
-A step needs delta only; the value is for the learning curve. So :meth:`Loss.delta` writes
+with any other link the chain rule gives it.
+
+A step needs delta only; the value is for the learning curve. So :meth:`Loss.backward` writes
 down what each row's penalty depends on (its record) and :meth:`Loss.value` turns the
-records of many batches into their mean penalties at once. Links and deltas yield their
-calls (see :mod:`bpestimator.nn.tape`).
+records of many batches into their mean penalties at once. Links and losses yield
+their calls (see :mod:`bpestimator.nn.tape`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from math import inf, prod
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy import add, copyto, divide, exp, maximum, minimum, multiply, subtract
-from scipy.special import expit, xlogy
+from numpy import copyto, multiply, subtract
 
-from bpestimator.nn.layout import Array, Shape
-from bpestimator.nn.tape import Calls, call, constant, reduce_max, reduce_sum
+from bpestimator.nn.activations import Activation
+from bpestimator.nn.layout import Array
+from bpestimator.nn.tape import Calls, call, play, reduce_sum
 from bpestimator.nn.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A link and the penalty on its predictions.
+    """A penalty on predictions.
 
     Attributes
     ----------
     name : str
         What users write, e.g. ``loss="poisson"``.
-    link_name : str
-        What scikit-learn calls the link in ``out_activation_``.
+    link : Activation
+        What turns raw outputs into predictions unless the user says otherwise.
     domain : tuple of float
-        Smallest and largest target allowed; infinite ends are excluded.
+        Between what targets must lie.
+    rule : str
+        The same in words.
+    predictions : tuple of float
+        Between what predictions must lie.
     takes_labels : bool
         Whether y is an integer label per row, shape ``(..., batch)``, rather than a
         number per output, shape ``(..., batch, outputs)``.
     """
 
     name: ClassVar[str]
-    link_name: ClassVar[str]
+    link: ClassVar[Activation]
     domain: ClassVar[tuple[float, float]] = (-inf, inf)
+    rule: ClassVar[str] = "finite"
+    predictions: ClassVar[tuple[float, float]] = (-inf, inf)
     takes_labels: ClassVar[bool] = False
 
+    @property
+    def binary(self) -> Loss:
+        """The same penalty where every output is a yes or a no of its own, for classes."""
+        return self
+
+    def outputs_of(self, columns: int) -> int:
+        """Outputs that the network needs for that many columns of y."""
+        return columns
+
     def record_width(self, outputs: int) -> int:
-        """Numbers that :meth:`delta` records of each row."""
+        """Numbers that :meth:`backward` records of each row."""
         return outputs
 
     def gradient_scale(self, outputs: int) -> float:
         """By how much delta exceeds the derivative of :meth:`value`."""
         return 1.0
 
-    def link(self, raw: Array, ws: Workspace) -> Calls:
-        """raw := prediction."""
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        """The penalty of each prediction, of the same shape; a row's are summed."""
         raise NotImplementedError
 
-    def delta(self, raw: Array, y: Array, record: Array, ws: Workspace) -> Calls:
-        """raw := d(penalty of a row) / d raw = prediction - y, row by row.
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+        """out := d penalty / d prediction."""
+        raise NotImplementedError
 
-        ``record``, of shape ``(..., batch, record_width)``, receives what :meth:`value`
-        needs. Nothing is averaged: the sum over rows is divided by their total weight when
-        the gradient is complete, as scikit-learn does.
+    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> Calls:
+        """record := what :meth:`value` needs, of shape ``(..., batch, record_width)``."""
+        yield call(copyto, record, prediction)
+
+    def backward(
+        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+    ) -> Calls:
+        """raw := d(penalty of a row) / d raw, row by row, and note the record.
+
+        Nothing is averaged: the sum over rows is divided by their total weight when the
+        gradient is complete, as scikit-learn does.
         """
-        yield from self.link(raw, ws)
-        yield call(copyto, record, raw)
-        yield call(subtract, raw, y, raw)
+        slope = ws.empty(raw.shape, raw.dtype)
+        yield from link.forward(raw, ws)
+        yield from self.note(raw, y, record, ws)
+        yield from self.slope(raw, y, slope, ws)
+        yield from link.backward(raw, slope, ws)
+        yield call(copyto, raw, slope)
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         """Mean penalty over the rows of each batch, as scikit-learn reports it.
@@ -87,10 +115,25 @@ class Loss:
         -------
         ndarray of shape (...)
         """
-        raise NotImplementedError
+        return reduce_sum(mean_over_rows(self.penalty(record, y), weight), -1)
 
 
-def _mean_over_rows(penalties: Array, weight: Array | None) -> Any:
+@dataclass(frozen=True)
+class Canonical(Loss):
+    """A loss for which delta = prediction - y with the link that suits it."""
+
+    def backward(
+        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+    ) -> Calls:
+        if link != self.link:
+            yield from super().backward(raw, y, record, link, ws)
+            return
+        yield from link.forward(raw, ws)
+        yield from self.note(raw, y, record, ws)
+        yield call(subtract, raw, y, raw)
+
+
+def mean_over_rows(penalties: Array, weight: Array | None) -> Any:
     """Weighted mean of (..., batch, outputs) along the batch, in float64."""
     if weight is None:
         total = reduce_sum(penalties, axis=-2, dtype=np.float64)
@@ -99,146 +142,15 @@ def _mean_over_rows(penalties: Array, weight: Array | None) -> Any:
     return weighted / reduce_sum(weight, axis=-1, dtype=np.float64)[..., None]
 
 
-def _inside_unit_interval(probability: Array) -> Any:
-    """Clip to [eps, 1 - eps], eps of the dtype, so that no logarithm is infinite."""
-    eps = np.finfo(probability.dtype).eps
-    clipped = maximum(probability, eps)
-    return minimum(clipped, 1 - eps, out=clipped)
+def mean_loss(loss: Loss, predictions: Array, y: Array, weight: Array | None) -> float:
+    """Mean penalty of one model's predictions, of shape (rows, outputs)."""
+    rows, outputs = predictions.shape
+    record = np.empty((rows, loss.record_width(outputs)), predictions.dtype)
+    play(loss.note(predictions, y, record, Workspace((outputs,), rows, (), record.dtype)))
+    return float(loss.value(record, y, weight, outputs))
 
 
-@dataclass(frozen=True)
-class SquaredError(Loss):
-    """Half the squared error, with the identity link.
-
-    Per row sum_j (raw_j - y_j)^2 / 2 is descended; the value reported is its *mean* over the
-    k outputs, so delta is k times the derivative of :meth:`value`. That is scikit-learn's
-    convention (its issue #8349), kept so that curves and weights both agree with it.
-    """
-
-    name = "squared_error"
-    link_name = "identity"
-
-    def gradient_scale(self, outputs: int) -> float:
-        return float(outputs)
-
-    def link(self, raw: Array, ws: Workspace) -> Calls:
-        yield from ()
-
-    def delta(self, raw: Array, y: Array, record: Array, ws: Workspace) -> Calls:
-        yield call(subtract, raw, y, raw)
-        yield call(multiply, raw, raw, record)
-
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
-        return 0.5 * (reduce_sum(_mean_over_rows(record, weight), -1) / outputs)
-
-
-@dataclass(frozen=True)
-class Poisson(Loss):
-    """Half the Poisson deviance, y log(y / mu) - y + mu, with the link mu = exp(raw).
-
-    Summed over outputs; y >= 0.
-    """
-
-    name = "poisson"
-    link_name = "exp"
-    domain = (0.0, inf)
-
-    def link(self, raw: Array, ws: Workspace) -> Calls:
-        yield call(exp, raw, raw)
-
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
-        penalties = xlogy(y, y / record) - y + record
-        return reduce_sum(_mean_over_rows(penalties, weight), -1)
-
-
-@dataclass(frozen=True)
-class BinaryLogLoss(Loss):
-    """-(y log p + (1 - y) log(1 - p)) with the link p = 1 / (1 + exp(-raw)), per output.
-
-    For two classes (one output) and for multilabel targets (one output a label, summed).
-    p is clipped to [eps, 1 - eps] in the value; y is in [0, 1].
-    """
-
-    name = "binary_log_loss"
-    link_name = "logistic"
-    domain = (0.0, 1.0)
-
-    def link(self, raw: Array, ws: Workspace) -> Calls:
-        yield call(expit, raw, raw)
-
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
-        p = _inside_unit_interval(record)
-        log_likelihood = xlogy(y, p) + xlogy(1 - y, 1 - p)
-        return -reduce_sum(_mean_over_rows(log_likelihood, weight), -1)
-
-
-@dataclass(frozen=True)
-class LogLoss(Loss):
-    """-log p_y with the softmax link p_j = exp(raw_j) / sum_i exp(raw_i).
-
-    y is the label 0 ... outputs - 1 of each row: a one-hot array is never made. Each row's
-    maximum is subtracted first, which changes nothing but prevents overflow. The record is
-    the probability of the true class, clipped to [eps, 1 - eps] in the value.
-    """
-
-    name = "log_loss"
-    link_name = "softmax"
-    takes_labels = True
-
-    def record_width(self, outputs: int) -> int:
-        return 1
-
-    def link(self, raw: Array, ws: Workspace) -> Calls:
-        # A maximum does not depend on the order, and along the long axis it is far
-        # cheaper; the sum does, so it stays along the rows.
-        columns = ws.empty(raw.swapaxes(-1, -2).shape, raw.dtype)
-        row_max = ws.empty(raw.shape[:-1], raw.dtype)
-        row_sum = ws.empty((*raw.shape[:-1], 1), raw.dtype)
-        yield call(copyto, columns, raw.swapaxes(-1, -2))
-        yield call(reduce_max, columns, -2, None, row_max)
-        yield call(subtract, raw, row_max[..., None], raw)
-        yield call(exp, raw, raw)
-        yield call(reduce_sum, raw, -1, None, row_sum, True)
-        yield call(divide, raw, row_sum, raw)
-
-    def delta(self, raw: Array, y: Array, record: Array, ws: Workspace) -> Calls:
-        outputs = raw.shape[-1]
-        p_true = record[..., 0]
-        row_starts = np.arange(0, raw.size, outputs).reshape(p_true.shape)
-        # Where each row's true class lies in the flattened raw outputs.
-        place = ws.empty(row_starts.shape, row_starts.dtype)
-        excess = ws.empty(p_true.shape, raw.dtype)
-        yield from self.link(raw, ws)
-        yield call(add, row_starts, y, place)
-        yield call(raw.take, place, None, p_true, "clip")
-        yield call(subtract, p_true, constant(1, raw.dtype), excess)
-        yield call(raw.put, place, excess, "clip")
-
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
-        log_p = xlogy(1.0, _inside_unit_interval(record[..., 0]))
-        total: Any = log_p.shape[-1]
-        if weight is not None:
-            log_p = log_p * weight
-            total = reduce_sum(weight, -1, np.float64)[..., None]
-        # Summed class by class first: the order of scikit-learn's one-hot average.
-        n_batches = prod(log_p.shape[:-1])
-        place = (_first_sums(log_p.shape[:-1], outputs) + y).ravel()
-        sums = np.bincount(place, log_p.ravel(), minlength=n_batches * outputs)
-        means = sums.reshape((*log_p.shape[:-1], outputs)) / total
-        return -reduce_sum(means, -1)
-
-
-@lru_cache(maxsize=64)
-def _first_sums(lead: Shape, outputs: int) -> Array:
-    """Where each batch's sums per class start, of shape lead + (1,)."""
-    starts = np.arange(0, prod(lead) * outputs, outputs).reshape((*lead, 1))
-    starts.flags.writeable = False  # every caller shares it
-    return starts
-
-
-LOSSES: Mapping[str, Loss] = {
-    loss.name: loss for loss in (LogLoss(), BinaryLogLoss(), SquaredError(), Poisson())
-}
-
-# What turns the raw outputs of a fitted network into predictions.
-LOSS_OF_LINK: Mapping[str, Loss] = {loss.link_name: loss for loss in LOSSES.values()}
+def squared_errors(prediction: Array, y: Array, out: Array) -> Calls:
+    """out := (prediction - y)^2."""
+    yield call(subtract, prediction, y, out)
+    yield call(multiply, out, out, out)

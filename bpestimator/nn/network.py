@@ -25,6 +25,7 @@ from numpy import add
 from bpestimator.nn.activations import Activation
 from bpestimator.nn.layout import Array, Layout, Views
 from bpestimator.nn.losses import Loss
+from bpestimator.nn.regression_losses import REGRESSION_LOSSES
 from bpestimator.nn.tape import Call, Calls, call, play, reduce_sum
 from bpestimator.nn.workspace import Workspace
 
@@ -46,12 +47,20 @@ class NetworkSpec:
     activations : tuple of Activation
         One per hidden layer.
     loss : Loss
-        Its link is the output layer's activation.
+        What training minimises; prediction needs only the link.
+    output_activation : Activation or None, default=None
+        The link; None for the one that suits the loss.
     """
 
     sizes: tuple[int, ...]
     activations: tuple[Activation, ...]
-    loss: Loss
+    loss: Loss = REGRESSION_LOSSES["squared_error"]
+    output_activation: Activation | None = None
+
+    @property
+    def link(self) -> Activation:
+        """What turns raw outputs into predictions."""
+        return self.loss.link if self.output_activation is None else self.output_activation
 
     @cached_property
     def layout(self) -> Layout:
@@ -186,5 +195,5 @@ def _predict_part(x: Any, params: Views, spec: NetworkSpec, ws: Workspace) -> Ar
     """Predictions for all rows at once, in the last buffer of ``ws``."""
     ws.rewind()
     play(forward(rows_of(x), params, spec, ws))
-    play(spec.loss.link(ws.outputs[-1], ws))
+    play(spec.link.forward(ws.outputs[-1], ws))
     return ws.outputs[-1]

@@ -43,20 +43,21 @@ class Workspace:
         if backward:
             self.deltas = [empty_buffer(shape, dtype) for shape in shapes[:-1]]
             self.deltas.append(self.outputs[-1])
-        self._slopes: dict[int, Array] = {}
+        self._slopes: dict[tuple[int, str], Array] = {}
         self._extra: list[Array] = []
         self._taken = 0
 
-    def slope(self, output: Array) -> Array | None:
+    def slope(self, output: Array, part: str = "") -> Array | None:
         """The buffer in which one of ``outputs`` hands its derivative from forward to backward.
 
-        None in a workspace for the forward pass alone.
+        None in a workspace for the forward pass alone. A function made of two has two parts.
         """
         if not self.deltas:
             return None
-        if id(output) not in self._slopes:
-            self._slopes[id(output)] = empty_buffer(output.shape, output.dtype)
-        return self._slopes[id(output)]
+        key = (id(output), part)
+        if key not in self._slopes:
+            self._slopes[key] = empty_buffer(output.shape, output.dtype)
+        return self._slopes[key]
 
     def rewind(self) -> None:
         """Let the requests that follow have the buffers of the earlier ones."""

@@ -92,7 +92,7 @@ class Objective:
         spec, ws = self.spec, self._workspace(record.shape[-2])
         raw = ws.outputs[-1]
         yield from forward(batch.x, self._params, spec, ws)
-        yield from spec.loss.delta(raw, batch.y, record, ws)
+        yield from spec.loss.backward(raw, batch.y, record, spec.link, ws)
         if batch.weight is not None:
             yield call(multiply, raw, batch.weight[..., None], raw)
         yield from backward(batch.x, self._params, self._grads, spec, ws)

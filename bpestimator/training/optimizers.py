@@ -20,8 +20,8 @@ from numpy import add, copyto, divide, multiply, subtract
 from numpy import sqrt as root
 
 from bpestimator.nn.layout import Array, zeros_buffer
+from bpestimator.nn.ranges import check_range
 from bpestimator.nn.tape import Calls, call, constant
-from bpestimator.training.ranges import check_range
 
 OptimizerState = dict[str, Any]
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from bpestimator.training.ranges import check_range
+from bpestimator.nn.ranges import check_range
 
 
 class Clock(NamedTuple):

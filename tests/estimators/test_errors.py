@@ -12,7 +12,16 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from bpestimator import AdamW, BackpropClassifier, BackpropRegressor, Cosine, LeakyReLU, OneCycle
+from bpestimator import (
+    AdamW,
+    BackpropClassifier,
+    BackpropRegressor,
+    Cosine,
+    Huber,
+    LeakyReLU,
+    OneCycle,
+)
+from bpestimator.nn import Softmax
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -71,7 +80,14 @@ PARAMETERS = {
     ),
     "max_time": ("a float in the range (0, inf) or None", [0, -1.0, nan, inf, "1"]),
     "max_grad_norm": ("a float in the range (0, inf) or None", [0, -1.0, nan, inf, "1"]),
-    "loss": ("'poisson', 'squared_error'", ["mse", "log_loss", None, 2, abs]),
+    "loss": (
+        "'squared_error', or a Loss such as", ["mse", None, 2, abs, Huber, ["focal"], Softmax()]
+    ),
+    "output_activation": (
+        "one of 'auto', 'exp', 'identity', 'logistic', 'softplus', 'tanh'",
+        ["relu", "Exp", None, 1, np.exp],
+    ),
+    "label_smoothing": ("a float in the range [0, 1)", [-0.1, 1, nan, "0.1", None]),
 }  # fmt: skip
 
 
@@ -120,6 +136,11 @@ def test_a_value_that_a_parameter_cannot_have(kind, name, allowed, value):
         ({"learning_rate": "inv_scaling"}, "Did you mean 'invscaling'?"),
         ({"learning_rate": "0.01"}, "Did you mean the number 0.01, without quotes?"),
         ({"loss": (64, 32)}, "Write hidden_layer_sizes=..."),
+        ({"loss": Huber}, "Did you mean Huber()?"),
+        ({"loss": "pinball"}, "Did you mean 'quantile'?"),
+        ({"loss": "mae"}, "Did you mean 'absolute_error'?"),
+        ({"loss": abs}, "CustomLoss(function, derivative)"),
+        ({"output_activation": "sigmoid"}, "Did you mean 'logistic'?"),
     ],
 )
 def test_errors_guess_what_was_meant(params, hint):

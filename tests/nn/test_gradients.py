@@ -6,10 +6,22 @@ from itertools import count
 import numpy as np
 import pytest
 
-from bpestimator.nn import ACTIVATIONS, LOSSES, NetworkSpec, call
+from bpestimator.nn import (
+    ACTIVATIONS,
+    LOSSES,
+    OUTPUT_ACTIVATIONS,
+    REGRESSION_LOSSES,
+    CustomLoss,
+    Huber,
+    Increasing,
+    NetworkSpec,
+    Quantile,
+    Softmax,
+    SquaredError,
+    call,
+)
 from bpestimator.nn.activations import Tanh
 from bpestimator.nn.gradient_check import gradient_error, slope
-from bpestimator.nn.losses import SquaredError
 from bpestimator.training import L2, Batch
 from bpestimator.training.lbfgs import FullBatch
 
@@ -22,7 +34,8 @@ def targets(loss, outputs, rng):
     if loss.takes_labels:
         return rng.integers(outputs, size=ROWS)
     low, high = np.clip(loss.domain, -3, 3)
-    return rng.uniform(low, high, size=(ROWS, outputs))
+    columns = next(n for n in range(1, outputs + 1) if loss.outputs_of(n) == outputs)
+    return rng.uniform(low, high, size=(ROWS, columns))
 
 
 def descended(spec, batch, alpha, lead):
@@ -42,8 +55,8 @@ def descended(spec, batch, alpha, lead):
     return objective
 
 
-def worst_error(activation, loss, outputs, lead, alpha, weighted):
-    spec = NetworkSpec((FEATURES, *HIDDEN, outputs), (activation,) * len(HIDDEN), loss)
+def worst_error(activation, loss, outputs, lead, alpha, weighted, link=None):
+    spec = NetworkSpec((FEATURES, *HIDDEN, outputs), (activation,) * len(HIDDEN), loss, link)
     for seed in count():
         rng = np.random.default_rng(seed)
         weight = rng.uniform(0.5, 2, size=ROWS) if weighted else None
@@ -71,6 +84,44 @@ def test_gradient_is_the_derivative(activation, loss, lead, weighted):
             assert error < TOLERANCE, f"{outputs} outputs, alpha={alpha}"
 
 
+def suits(loss, link):
+    return loss.predictions[0] <= link.bounds[0] and link.bounds[1] <= loss.predictions[1]
+
+
+OF_NUMBERS = {
+    **REGRESSION_LOSSES,
+    "huber(2)": Huber(2.0),
+    "quantiles": Quantile((0.1, 0.5, 0.9)),
+    "custom": CustomLoss(lambda y, p: np.cosh(p - y), lambda y, p: np.sinh(p - y)),
+    "of rows": CustomLoss(
+        lambda y, p: np.sum((p - y) ** 2, -1) ** 2,
+        lambda y, p: 4 * np.sum((p - y) ** 2, -1, keepdims=True) * (p - y),
+    ),
+}
+PAIRS = {
+    f"{loss_name} {link_name}": (loss, Increasing(link) if loss_name == "quantiles" else link)
+    for loss_name, loss in OF_NUMBERS.items()
+    for link_name, link in OUTPUT_ACTIVATIONS.items()
+    if suits(loss, link)
+}
+
+
+@pytest.mark.parametrize("lead", LEADS, ids=str)
+@pytest.mark.parametrize(("loss", "link"), PAIRS.values(), ids=PAIRS)
+def test_gradient_of_every_loss_through_every_link(loss, link, lead):
+    for outputs in (3,) if loss.outputs_of(1) > 1 else (1, 3):
+        error = worst_error(ACTIVATIONS["tanh"], loss, outputs, lead, 0.1, True, link)
+        assert error < TOLERANCE, f"{outputs} outputs"
+
+
+@pytest.mark.parametrize("lead", LEADS, ids=str)
+@pytest.mark.parametrize("loss", [SquaredError(), OF_NUMBERS["custom"], OF_NUMBERS["of rows"]])
+def test_gradient_of_losses_of_probabilities(loss, lead):
+    for link in (Softmax(), ACTIVATIONS["logistic"]):
+        error = worst_error(ACTIVATIONS["tanh"], loss, 4, lead, 0.1, True, link)
+        assert error < TOLERANCE, link
+
+
 @dataclass(frozen=True)
 class SlightlyWrongTanh(Tanh):
     def backward(self, a, delta, ws):
@@ -83,8 +134,8 @@ class SlightlyWrongTanh(Tanh):
 
 @dataclass(frozen=True)
 class SlightlyWrongSquaredError(SquaredError):
-    def delta(self, raw, y, record, ws):
-        yield from super().delta(raw, y, record, ws)
+    def backward(self, raw, y, record, link, ws):
+        yield from super().backward(raw, y, record, link, ws)
         yield call(np.multiply, raw, 1 + 1e-5, raw)
 
 

@@ -1,0 +1,157 @@
+"""Rules: what a parameter may be, and how to say so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of one kind in an interval; infinity only where it is among ``also``."""
+
+    kind: Any
+    low: float
+    high: float = inf
+    closed: str = "left"
+    also: tuple[Any, ...] = ()
+
+    def allows(self, value: Any) -> bool:
+        if (value is None or isinstance(value, (str, Real))) and value in self.also:
+            return True
+        if not isinstance(value, self.kind) or not isfinite(value):
+            return False
+        above = value >= self.low if self.closed in ("left", "both") else value > self.low
+        below = value <= self.high if self.closed in ("right", "both") else value < self.high
+        return bool(above and below)
+
+    def __str__(self) -> str:
+        kind = "an int" if self.kind is Integral else "a float"
+        left = "[" if self.closed in ("left", "both") else "("
+        right = "]" if self.closed in ("right", "both") else ")"
+        also = "".join(f" or {choice!r}" for choice in self.also)
+        return f"{kind} in the range {left}{self.low:g}, {self.high:g}{right}{also}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words."""
+
+    names: tuple[str, ...]
+
+    def allows(self, value: Any) -> bool:
+        return isinstance(value, str) and value in self.names
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(repr, sorted(self.names)))}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or False."""
+
+    def allows(self, value: Any) -> bool:
+        return isinstance(value, (bool, np.bool_))
+
+    def __str__(self) -> str:
+        return "True or False"
+
+
+@dataclass(frozen=True)
+class Verbosity:
+    """True, False, or how much to tell."""
+
+    def allows(self, value: Any) -> bool:
+        is_flag = isinstance(value, (bool, np.bool_))
+        return is_flag or (isinstance(value, Integral) and int(value) >= 0)
+
+    def __str__(self) -> str:
+        return "True, False, or an int of at least 0"
+
+
+@dataclass(frozen=True)
+class RandomSource:
+    """What ``sklearn.utils.check_random_state`` takes."""
+
+    def allows(self, value: Any) -> bool:
+        if value is None or isinstance(value, np.random.RandomState):
+            return True
+        return Number(Integral, 0, 2**32).allows(value)
+
+    def __str__(self) -> str:
+        return "None, an int in the range [0, 2**32), or a numpy RandomState"
+
+
+@dataclass(frozen=True)
+class LayerSizes:
+    """A number of units, or one per hidden layer."""
+
+    def allows(self, value: Any) -> bool:
+        one = Number(Integral, 1)
+        if isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping)):
+            return all(one.allows(size) for size in value)
+        return one.allows(value)
+
+    def __str__(self) -> str:
+        return (
+            "an int or a sequence of ints, one per hidden layer, every one > 0; "
+            "() for no hidden layer"
+        )
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A name, a declared object, or, where ``per_layer``, a list of these.
+
+    Of a kind that serves several ends, only those ``among`` these types suit.
+    """
+
+    names: tuple[str, ...]
+    kind: type
+    example: str
+    own: str = ""
+    per_layer: bool = False
+    among: tuple[type, ...] = ()
+
+    def allows(self, value: Any) -> bool:
+        if self.per_layer and isinstance(value, (list, tuple)):
+            return all(self._is_one(one) for one in value)
+        return self._is_one(value)
+
+    def _is_one(self, value: Any) -> bool:
+        kinds = self.among or self.kind
+        return value in self.names if isinstance(value, str) else isinstance(value, kinds)
+
+    def __str__(self) -> str:
+        names = ", ".join(map(repr, sorted(self.names)))
+        lists = ", or a list of these, one per hidden layer" if self.per_layer else ""
+        last = "" if self.per_layer else "or "
+        article = "an" if self.kind.__name__[0] in "AEIOU" else "a"
+        kind = f"{article} {self.kind.__name__} such as {self.example}"
+        return f"one of {names}, {last}{kind}{lists}"
+
+
+@dataclass(frozen=True)
+class ClassWeight:
+    """How much each class counts."""
+
+    def allows(self, value: Any) -> bool:
+        if isinstance(value, list):
+            return all(isinstance(one, Mapping) and self._all_count(one) for one in value)
+        if isinstance(value, Mapping):
+            return self._all_count(value)
+        return value is None or (isinstance(value, str) and value == "balanced")
+
+    def _all_count(self, weights: Mapping[Any, Any]) -> bool:
+        return all(Number(Real, 0).allows(weight) for weight in weights.values())
+
+    def __str__(self) -> str:
+        return (
+            "None, 'balanced', a dict from label to a weight of at least 0, or for multilabel y "
+            "a list of such dicts"
+        )

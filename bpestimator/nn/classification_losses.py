@@ -1,0 +1,268 @@
+"""Classification losses: penalties on probabilities, and what they mean for the raw outputs.
+
+Three classes or more have an output each, joined by softmax; two classes have one, and
+multilabel targets one a label, each logistic. A loss that differs between the two names the
+other as its ``binary``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import inf, prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy import add, log, maximum, minimum, multiply, power, subtract
+from scipy.special import xlogy
+
+from bpestimator.nn.activations import Activation, Logistic
+from bpestimator.nn.layout import Array, Shape
+from bpestimator.nn.links import Softmax
+from bpestimator.nn.losses import Canonical, Loss
+from bpestimator.nn.ranges import check_range
+from bpestimator.nn.regression_losses import REGRESSION_LOSSES, SquaredError
+from bpestimator.nn.tape import Calls, call, constant, reduce_sum
+from bpestimator.nn.workspace import Workspace
+
+
+def _inside_unit_interval(probability: Array) -> Any:
+    """Clip to [eps, 1 - eps], eps of the dtype, so that no logarithm is infinite."""
+    eps = np.finfo(probability.dtype).eps
+    clipped = maximum(probability, eps)
+    return minimum(clipped, 1 - eps, out=clipped)
+
+
+@dataclass(frozen=True)
+class BinaryLogLoss(Canonical):
+    """-(y log p + (1 - y) log(1 - p)) with the link p = 1 / (1 + exp(-raw)), per output.
+
+    For two classes (one output) and for multilabel targets (one output a label, summed).
+    p is clipped to [eps, 1 - eps] in the value; y is in [0, 1].
+    """
+
+    name = "binary_log_loss"
+    link = Logistic()
+    domain = (0.0, 1.0)
+    predictions = (0.0, 1.0)
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        p = _inside_unit_interval(prediction)
+        return -(xlogy(y, p) + xlogy(1 - y, 1 - p))
+
+
+@dataclass(frozen=True)
+class SoftLogLoss(Canonical):
+    """-sum_j y_j log p_j with the softmax link, for y_j that are shares of a row.
+
+    Label smoothing makes them so. p is clipped to [eps, 1 - eps] in the value.
+    """
+
+    name = "soft_log_loss"
+    link = Softmax()
+    domain = (0.0, 1.0)
+    predictions = (0.0, 1.0)
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        return -xlogy(y, _inside_unit_interval(prediction))
+
+    def backward(
+        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+    ) -> Calls:
+        # Where a row's y add up to 1, as they should, delta is p - y; in general p * sum(y) - y.
+        total = ws.empty((*y.shape[:-1], 1), raw.dtype)
+        yield from link.forward(raw, ws)
+        yield from self.note(raw, y, record, ws)
+        yield call(reduce_sum, y, -1, None, total, True)
+        yield call(multiply, raw, total, raw)
+        yield call(subtract, raw, y, raw)
+
+
+@dataclass(frozen=True)
+class LogLoss(Loss):
+    """-log p_y with the softmax link p_j = exp(raw_j) / sum_i exp(raw_i);  delta = p - onehot(y).
+
+    y is the label 0 ... outputs - 1 of each row: a one-hot array is never made. The record is
+    the probability of the true class, clipped to [eps, 1 - eps] in the value.
+    """
+
+    name = "log_loss"
+    link = Softmax()
+    predictions = (0.0, 1.0)
+    takes_labels = True
+
+    @property
+    def binary(self) -> Loss:
+        return BinaryLogLoss()
+
+    @property
+    def soft(self) -> Loss:
+        return SoftLogLoss()
+
+    def record_width(self, outputs: int) -> int:
+        return 1
+
+    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> Calls:
+        place = ws.empty(prediction.shape[:-1], np.dtype(np.intp))
+        yield from self._note(prediction, y, record, place)
+
+    def _note(self, prediction: Array, y: Array, record: Array, place: Array) -> Calls:
+        """As :meth:`note`; ``place`` receives where each row's true class lies."""
+        outputs = prediction.shape[-1]
+        row_starts = np.arange(0, prediction.size, outputs).reshape(place.shape)
+        yield call(add, row_starts, y, place)
+        yield call(prediction.take, place, None, record[..., 0], "clip")
+
+    def backward(
+        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+    ) -> Calls:
+        place = ws.empty(raw.shape[:-1], np.dtype(np.intp))
+        excess = ws.empty(raw.shape[:-1], raw.dtype)
+        yield from link.forward(raw, ws)
+        yield from self._note(raw, y, record, place)
+        yield call(subtract, record[..., 0], constant(1, raw.dtype), excess)
+        yield call(raw.put, place, excess, "clip")
+
+    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
+        log_p = xlogy(1.0, _inside_unit_interval(record[..., 0]))
+        total: Any = log_p.shape[-1]
+        if weight is not None:
+            log_p = log_p * weight
+            total = reduce_sum(weight, -1, np.float64)[..., None]
+        # Summed class by class first: the order of scikit-learn's one-hot average.
+        n_batches = prod(log_p.shape[:-1])
+        place = (_first_sums(log_p.shape[:-1], outputs) + y).ravel()
+        sums = np.bincount(place, log_p.ravel(), minlength=n_batches * outputs)
+        means = sums.reshape((*log_p.shape[:-1], outputs)) / total
+        return -reduce_sum(means, -1)
+
+
+@lru_cache(maxsize=64)
+def _first_sums(lead: Shape, outputs: int) -> Array:
+    """Where each batch's sums per class start, of shape lead + (1,)."""
+    starts = np.arange(0, prod(lead) * outputs, outputs).reshape((*lead, 1))
+    starts.flags.writeable = False  # every caller shares it
+    return starts
+
+
+@dataclass(frozen=True)
+class Focal(Loss):
+    """-(1 - p_y)^gamma log p_y: log loss that spends less on rows already right.
+
+    With w = gamma p_y log(p_y) (1 - p_y)^(gamma - 1) - (1 - p_y)^gamma, the derivative by p_y
+    times p_y, and the softmax link, delta_j = w (onehot(y)_j - p_j). gamma = 0 is log loss.
+
+    Source: Lin, Goyal, Girshick, He and Dollár, "Focal loss for dense object detection", ICCV
+    2017 (arXiv 1708.02002), eq. 4; its factor per class is ``class_weight`` here.
+
+    Parameters
+    ----------
+    gamma : float, default=2.0
+        How fast a row loses its say as it gets right; at least 0.
+
+    Examples
+    --------
+    >>> from bpestimator import BackpropClassifier, Focal
+    >>> BackpropClassifier(loss=Focal(gamma=1.5)).loss
+    Focal(gamma=1.5)
+    """
+
+    gamma: float = 2.0
+
+    name = "focal"
+    link: ClassVar[Activation] = Softmax()
+    domain = (0.0, 1.0)
+    predictions = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_range(self, "gamma", 0, inf)
+
+    @property
+    def binary(self) -> Loss:
+        return BinaryFocal(self.gamma)
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        p = _inside_unit_interval(prediction)
+        return -y * (1 - p) ** self.gamma * np.log(p)
+
+    def backward(
+        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+    ) -> Calls:
+        pull = ws.empty(raw.shape, raw.dtype)
+        total = ws.empty((*raw.shape[:-1], 1), raw.dtype)
+        yield from link.forward(raw, ws)
+        yield from self.note(raw, y, record, ws)
+        yield from self._pull(raw, pull, ws)
+        yield call(multiply, pull, y, pull)
+        yield call(reduce_sum, pull, -1, None, total, True)
+        yield call(multiply, raw, total, raw)
+        yield call(subtract, pull, raw, raw)
+
+    def _pull(self, p: Array, out: Array, ws: Workspace) -> Calls:
+        """out := w, were p the probability of the true class."""
+        inside, rest = ws.empty(p.shape, p.dtype), ws.empty(p.shape, p.dtype)
+        eps = np.finfo(p.dtype).eps
+        yield call(maximum, p, constant(eps, p.dtype), out=inside)
+        yield call(minimum, inside, constant(1 - eps, p.dtype), out=inside)
+        yield call(log, inside, out)
+        yield call(multiply, out, inside, out)
+        yield call(multiply, out, constant(self.gamma, p.dtype), out)
+        yield call(subtract, constant(1, p.dtype), inside, inside)
+        yield call(power, inside, constant(self.gamma - 1, p.dtype), rest)
+        yield call(multiply, out, rest, out)
+        yield call(multiply, rest, inside, rest)
+        yield call(subtract, out, rest, out)
+
+
+@dataclass(frozen=True)
+class BinaryFocal(Focal):
+    """As :class:`Focal` with the logistic link, per output: a row is right with p or with 1 - p.
+
+    -y (1 - p)^gamma log p - (1 - y) p^gamma log(1 - p), and
+    delta = y (1 - p) w(p) - (1 - y) p w(1 - p).
+    """
+
+    name = "binary_focal"
+    link = Logistic()
+
+    @property
+    def binary(self) -> Loss:
+        return self
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        return super().penalty(prediction, y) + super().penalty(1 - prediction, 1 - y)
+
+    def backward(
+        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+    ) -> Calls:
+        q, pull = ws.empty(raw.shape, raw.dtype), ws.empty(raw.shape, raw.dtype)
+        pull_back = ws.empty(raw.shape, raw.dtype)
+        yield from link.forward(raw, ws)
+        yield from self.note(raw, y, record, ws)
+        yield call(subtract, constant(1, raw.dtype), raw, q)
+        yield from self._pull(raw, pull, ws)
+        yield from self._pull(q, pull_back, ws)
+        yield call(multiply, pull, q, pull)
+        yield call(multiply, pull, y, pull)
+        yield call(multiply, pull_back, raw, pull_back)
+        yield call(subtract, y, constant(1, raw.dtype), raw)
+        yield call(multiply, pull_back, raw, pull_back)
+        yield call(add, pull, pull_back, raw)
+
+
+CLASSIFICATION_LOSSES: Mapping[str, Loss] = {
+    loss.name: loss for loss in (LogLoss(), SquaredError(), Focal())
+}
+
+# Every pair of a penalty and the link that suits it.
+LOSSES: Mapping[str, Loss] = {
+    loss.name: loss
+    for loss in (
+        *CLASSIFICATION_LOSSES.values(),
+        BinaryLogLoss(),
+        SoftLogLoss(),
+        BinaryFocal(),
+        *REGRESSION_LOSSES.values(),
+    )
+}

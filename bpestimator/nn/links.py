@@ -1,0 +1,123 @@
+"""Links: what turns raw outputs into predictions, and takes the error back through it.
+
+A link is the output layer's activation: the same two functions side by side. An elementwise
+activation serves as one; the links here are those that only an output layer has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+from numpy import copyto, divide, exp, logaddexp, multiply, subtract
+from scipy.special import expit
+
+from bpestimator.nn.activations import ACTIVATIONS, Activation
+from bpestimator.nn.layout import Array
+from bpestimator.nn.tape import Calls, call, constant, reduce_max, reduce_sum
+from bpestimator.nn.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Exp(Activation):
+    """f(z) = exp(z), above 0;  f' = a."""
+
+    name = "exp"
+    bounds = (0.0, inf)
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        yield call(exp, z, z)
+
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+        yield call(multiply, delta, a, delta)
+
+
+@dataclass(frozen=True)
+class Softmax(Activation):
+    """p_j = exp(z_j) / sum_i exp(z_i);  delta_j := p_j (delta_j - sum_i delta_i p_i).
+
+    Each row's maximum is subtracted first, which changes nothing but prevents overflow.
+    """
+
+    name = "softmax"
+    bounds = (0.0, 1.0)
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        # A maximum does not depend on the order, and along the long axis it is far
+        # cheaper; the sum does, so it stays along the rows.
+        columns = ws.empty(z.swapaxes(-1, -2).shape, z.dtype)
+        row_max = ws.empty(z.shape[:-1], z.dtype)
+        row_sum = ws.empty((*z.shape[:-1], 1), z.dtype)
+        yield call(copyto, columns, z.swapaxes(-1, -2))
+        yield call(reduce_max, columns, -2, None, row_max)
+        yield call(subtract, z, row_max[..., None], z)
+        yield call(exp, z, z)
+        yield call(reduce_sum, z, -1, None, row_sum, True)
+        yield call(divide, z, row_sum, z)
+
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+        shared = ws.empty((*a.shape[:-1], 1), a.dtype)
+        weighted = ws.empty(a.shape, a.dtype)
+        yield call(multiply, delta, a, weighted)
+        yield call(reduce_sum, weighted, -1, None, shared, True)
+        yield call(multiply, a, shared, delta)
+        yield call(subtract, weighted, delta, delta)
+
+
+@dataclass(frozen=True)
+class Increasing(Activation):
+    """p_j = g(z_0 + sum of softplus(z_i) over 0 < i <= j): outputs that never cross.
+
+    softplus(z) = log(1 + exp(z)) is at least 0, so p_0 <= p_1 <= ... for any increasing g. A
+    change of z_i moves every p_j from the i-th on: delta_i := s(z_i) times the sum of
+    delta_j g'_j over j >= i, with s the derivative of softplus, and 1 in place of s(z_0).
+
+    Parameters
+    ----------
+    outer : Activation, default=Identity()
+        The increasing function g.
+    """
+
+    outer: Activation = ACTIVATIONS["identity"]
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return "increasing" if self.outer.name == "identity" else f"increasing_{self.outer.name}"
+
+    @property
+    def bounds(self) -> tuple[float, float]:  # type: ignore[override]
+        return self.outer.bounds
+
+    def forward(self, z: Array, ws: Workspace) -> Calls:
+        summed, steps = ws.empty(z.shape, z.dtype), z[..., 1:]
+        slope = ws.slope(z, part="steps")
+        if slope is not None:
+            yield call(expit, steps, slope[..., 1:])
+        yield call(logaddexp, steps, constant(0, z.dtype), steps)
+        yield call(np.add.accumulate, z, -1, None, summed)
+        yield call(copyto, z, summed)
+        yield from self.outer.forward(z, ws)
+
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+        summed, slope = ws.empty(a.shape, a.dtype), ws.slope(a, part="steps")
+        assert slope is not None
+        yield from self.outer.backward(a, delta, ws)
+        yield call(np.add.accumulate, delta[..., ::-1], -1, None, summed[..., ::-1])
+        yield call(multiply, summed[..., 1:], slope[..., 1:], summed[..., 1:])
+        yield call(copyto, delta, summed)
+
+
+# What a regressor's outputs may be bent by.
+OUTPUT_ACTIVATIONS: Mapping[str, Activation] = {
+    **{name: ACTIVATIONS[name] for name in ("identity", "logistic", "tanh", "softplus")},
+    "exp": Exp(),
+}
+
+# By the name that a fitted estimator tells in ``out_activation_``.
+LINKS: Mapping[str, Activation] = {
+    **OUTPUT_ACTIVATIONS,
+    "softmax": Softmax(),
+    **{link.name: link for link in map(Increasing, OUTPUT_ACTIVATIONS.values())},
+}

@@ -1,0 +1,360 @@
+"""Regression losses: penalties on numbers, each with its derivative side by side.
+
+Below, r = prediction - y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf, log
+from typing import Any
+
+import numpy as np
+from numpy import (
+    copyto,
+    divide,
+    greater,
+    logaddexp,
+    maximum,
+    minimum,
+    multiply,
+    sign,
+    subtract,
+    tanh,
+)
+from scipy.special import xlogy
+
+from bpestimator.nn.activations import Activation, Identity
+from bpestimator.nn.layout import Array
+from bpestimator.nn.links import Exp, Increasing
+from bpestimator.nn.losses import Canonical, Loss, mean_over_rows, squared_errors
+from bpestimator.nn.ranges import check_range
+from bpestimator.nn.tape import Calls, call, constant, reduce_sum
+from bpestimator.nn.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class SquaredError(Canonical):
+    """r^2 / 2, half the squared error: predicts the mean. Suits the identity link.
+
+    Per row sum_j r_j^2 / 2 is descended; the value reported is its *mean* over the
+    k outputs, so delta is k times the derivative of :meth:`value`. That is scikit-learn's
+    convention (its issue #8349), kept so that curves and weights both agree with it.
+    """
+
+    name = "squared_error"
+    link = Identity()
+
+    def gradient_scale(self, outputs: int) -> float:
+        return float(outputs)
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        return 0.5 * (prediction - y) ** 2
+
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+        yield call(subtract, prediction, y, out)
+
+    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> Calls:
+        yield from squared_errors(prediction, y, record)
+
+    def backward(
+        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+    ) -> Calls:
+        if link != self.link:
+            yield from super().backward(raw, y, record, link, ws)
+            return
+        yield call(subtract, raw, y, raw)
+        yield call(multiply, raw, raw, record)
+
+    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
+        return 0.5 * (reduce_sum(mean_over_rows(record, weight), -1) / outputs)
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    """|r|: predicts the median, so that far-off targets count no more than their side.
+
+    The derivative is the sign of r, 0 at 0. Summed over outputs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bpestimator import BackpropRegressor
+    >>> y = np.array([1.0] * 9 + [1000.0])
+    >>> reg = BackpropRegressor("absolute_error", (), learning_rate=0.1, random_state=0)
+    >>> bool(abs(reg.fit(np.zeros((10, 1)), y).predict([[0]]) - 1) < 0.1)
+    True
+    """
+
+    name = "absolute_error"
+    link = Identity()
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        return np.abs(prediction - y)
+
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+        yield call(subtract, prediction, y, out)
+        yield call(sign, out, out)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """r^2 / 2 where |r| <= delta, else delta (|r| - delta / 2): squared near, absolute far.
+
+    The derivative is r, clipped to [-delta, delta]. Summed over outputs.
+
+    Source: Huber, "Robust estimation of a location parameter", Annals of Mathematical
+    Statistics 35 (1964).
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        Where the square ends, in units of y; above 0.
+
+    Examples
+    --------
+    >>> from bpestimator import BackpropRegressor, Huber
+    >>> BackpropRegressor(loss=Huber(delta=1.5)).loss
+    Huber(delta=1.5)
+    """
+
+    delta: float = 1.0
+
+    name = "huber"
+    link = Identity()
+
+    def __post_init__(self) -> None:
+        check_range(self, "delta", 0, inf, "()")
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        size = np.abs(prediction - y)
+        near = np.minimum(size, self.delta)
+        return near * (size - 0.5 * near)
+
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+        yield call(subtract, prediction, y, out)
+        yield call(minimum, out, constant(self.delta, out.dtype), out=out)
+        yield call(maximum, out, constant(-self.delta, out.dtype), out=out)
+
+
+@dataclass(frozen=True)
+class LogCosh(Loss):
+    """log cosh r: r^2 / 2 near 0 and |r| - log 2 far away, and smooth in between.
+
+    The derivative is tanh r. Summed over outputs. As |r| + log(1 + exp(-2 |r|)) - log 2 it does
+    not overflow.
+    """
+
+    name = "log_cosh"
+    link = Identity()
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        size = np.abs(prediction - y)
+        return logaddexp(0, -2 * size) + size - log(2)
+
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+        yield call(subtract, prediction, y, out)
+        yield call(tanh, out, out)
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """The pinball loss, level (y - p) where y > p, else (1 - level) (p - y): predicts quantiles.
+
+    The derivative by p is -level where p <= y, else 1 - level. With several levels a
+    row's penalties are summed, and ``predict`` returns a column for each, of shape (n, levels);
+    the network has as many outputs and the columns never cross: each adds a softplus to the one
+    before (see :class:`bpestimator.nn.links.Increasing`).
+
+    Source: Koenker and Bassett, "Regression quantiles", Econometrica 46 (1978).
+
+    Parameters
+    ----------
+    level : float or list of float, default=0.5
+        Share of the targets that should lie below the prediction, in (0, 1); several in
+        ascending order, for a y of one column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bpestimator import BackpropRegressor, Quantile
+    >>> X = np.zeros((200, 1))
+    >>> y = np.linspace(0, 1, 200)
+    >>> reg = BackpropRegressor(Quantile([0.1, 0.5, 0.9]), (), learning_rate=0.05, random_state=0)
+    >>> reg.fit(X, y).predict(X[:1]).round(1)
+    array([[0.1, 0.5, 0.9]])
+    """
+
+    level: float | Sequence[float] = 0.5
+
+    name = "quantile"
+
+    def __post_init__(self) -> None:
+        check_range(self, "level", 0, 1, "()")
+        if not self.levels or any(low >= high for low, high in pairwise(self.levels)):
+            raise ValueError(
+                "The level of Quantile must be one number, or several in ascending order. "
+                f"Got {self.level!r}."
+            )
+        if np.ndim(self.level):
+            object.__setattr__(self, "level", self.levels)  # a list would have no hash
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels, also where there is but one."""
+        return tuple(np.ravel(self.level).tolist())
+
+    @property
+    def link(self) -> Activation:  # type: ignore[override]
+        return Identity() if len(self.levels) == 1 else Increasing()
+
+    def outputs_of(self, columns: int) -> int:
+        if columns > 1 < len(self.levels):
+            raise ValueError(
+                f"{self!r} predicts several quantiles of one target, but y has {columns} columns: "
+                "fit one regressor per column, or choose one level."
+            )
+        return max(columns, len(self.levels))
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        left = y - prediction
+        levels = np.asarray(self.levels, prediction.dtype)
+        return np.maximum(levels * left, (levels - 1) * left)
+
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+        above = ws.empty(prediction.shape, bool)
+        yield call(greater, prediction, y, above)
+        yield call(subtract, above, constant(self.levels, out.dtype), out)
+
+
+@dataclass(frozen=True)
+class Poisson(Canonical):
+    """y log(y / p) - y + p, half the Poisson deviance, for counts; y >= 0. Suits the exp link.
+
+    The derivative by p is 1 - y / p. Summed over outputs.
+    """
+
+    name = "poisson"
+    link = Exp()
+    domain = (0.0, inf)
+    rule = "of at least 0"
+    predictions = (0.0, inf)
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        return xlogy(y, y / prediction) - y + prediction
+
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+        yield call(divide, y, prediction, out)
+        yield call(subtract, constant(1, out.dtype), out, out)
+
+
+@dataclass(frozen=True)
+class Gamma(Loss):
+    """y / p - 1 - log(y / p), half the gamma deviance, for positive y that spread as they grow.
+
+    The derivative by p is (p - y) / p^2; by the raw output, with the exp link that suits
+    it, 1 - y / p. Summed over outputs.
+    """
+
+    name = "gamma"
+    link = Exp()
+    domain = (float(np.nextafter(0, 1)), inf)
+    rule = "above 0"
+    predictions = (0.0, inf)
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        ratio = y / prediction
+        return ratio - 1 - np.log(ratio)
+
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+        yield call(subtract, prediction, y, out)
+        yield call(divide, out, prediction, out)
+        yield call(divide, out, prediction, out)
+
+    def backward(
+        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+    ) -> Calls:
+        if link != self.link:
+            yield from super().backward(raw, y, record, link, ws)
+            return
+        yield from link.forward(raw, ws)
+        yield from self.note(raw, y, record, ws)
+        yield call(divide, y, raw, raw)  # rather than (p - y) / p, where a large p would be inf
+        yield call(subtract, constant(1, raw.dtype), raw, raw)
+
+
+@dataclass(frozen=True)
+class CustomLoss(Loss):
+    """A loss of your own.
+
+    Parameters
+    ----------
+    function : callable
+        function(y, prediction), the penalty of each entry: an array of the shape of
+        ``prediction``, (..., rows, outputs), whose last axis is summed, or that without its
+        last axis, the penalty of each row. Leading axes are to be treated alike. A
+        classifier's predictions are probabilities, and its y is 1 for the true class and 0 for
+        the others. Pickling needs a function that can be imported, so not a lambda.
+    derivative : callable
+        derivative(y, prediction) of each row's penalty by each of its predictions, of the
+        shape of ``prediction``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bpestimator import BackpropRegressor, CustomLoss
+    >>> fourth_power = CustomLoss(lambda y, p: (p - y) ** 4, lambda y, p: 4 * (p - y) ** 3)
+    >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    >>> reg = BackpropRegressor(fourth_power, (), solver="lbfgs", random_state=0)
+    >>> bool(reg.fit(X, 2 * X.ravel()).score(X, 2 * X) > 0.99)
+    True
+    """
+
+    function: Callable[[Array, Array], Array]
+    derivative: Callable[[Array, Array], Array]
+
+    name = "custom"
+    link = Identity()
+
+    def penalty(self, prediction: Array, y: Array) -> Any:
+        penalties = np.asarray(self.function(y, prediction))
+        if penalties.shape == prediction.shape[:-1]:
+            penalties = penalties[..., None]
+        elif penalties.shape != prediction.shape:
+            raise ValueError(_wrong_shape("function", prediction, penalties))
+        return penalties
+
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+        yield call(_fill_slope, out, self.derivative, y, prediction)
+
+
+def _fill_slope(
+    out: Array, derivative: Callable[[Array, Array], Array], y: Array, prediction: Array
+) -> None:
+    slope = np.asarray(derivative(y, prediction))
+    if slope.shape != prediction.shape:
+        raise ValueError(_wrong_shape("derivative", prediction, slope))
+    copyto(out, slope, "same_kind")
+
+
+def _wrong_shape(what: str, prediction: Array, values: Array) -> str:
+    return (
+        f"The {what} of a CustomLoss must return an array of the shape of the predictions, "
+        f"{prediction.shape}. Got {values.shape}."
+    )
+
+
+REGRESSION_LOSSES: Mapping[str, Loss] = {
+    loss.name: loss
+    for loss in (
+        SquaredError(),
+        AbsoluteError(),
+        Huber(),
+        LogCosh(),
+        Quantile(),
+        Poisson(),
+        Gamma(),
+    )
+}
