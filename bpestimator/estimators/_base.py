@@ -28,7 +28,7 @@ from bpestimator.nn import (
     LINKS,
     Activation,
     NetworkSpec,
-    glorot_uniform,
+    initial_parameters,
     predict,
 )
 from bpestimator.nn.layout import Views
@@ -173,7 +173,8 @@ class BaseBackprop(BaseEstimator):
             hidden = options.hidden_layer_sizes(self.hidden_layer_sizes)
             spec = self._spec((X.shape[1], *hidden, task.n_outputs), task)
             gains = options.gains_of(self, spec.activations)
-            params = glorot_uniform(spec.layout, gains, rng.uniform, dtype)
+            initializer = options.initializer_of(self)
+            params = initial_parameters(spec.layout, initializer, gains, rng, dtype)
         else:
             spec = self._spec(self._sizes_to_continue(X.shape[1], task.n_outputs), task)
             params = spec.layout.pack(self.coefs_, self.intercepts_, dtype)

@@ -16,6 +16,7 @@ import numpy as np
 
 from bpestimator.estimators._rules import (
     Declared,
+    DropoutRates,
     Flag,
     LayerSizes,
     Number,
@@ -26,11 +27,13 @@ from bpestimator.estimators._sklearn_compat import InvalidParameterError
 from bpestimator.nn import (
     ACTIVATIONS,
     CLASSIFICATION_LOSSES,
+    INITIALIZERS,
     OUTPUT_ACTIVATIONS,
     REGRESSION_LOSSES,
     Activation,
     CustomLoss,
     Increasing,
+    Initializer,
     Loss,
     Quantile,
 )
@@ -40,6 +43,7 @@ from bpestimator.training import (
     SCHEDULES,
     SGD,
     Adam,
+    Dropout,
     Optimizer,
     Schedule,
     Stopping,
@@ -103,6 +107,8 @@ RULES: Mapping[str, Any] = {
     "epsilon": Number(Real, 0, closed="neither"),
     "n_iter_no_change": Number(Integral, 1, also=(inf,)),
     "max_fun": Number(Integral, 1),
+    "dropout": DropoutRates(),
+    "weight_init": Declared(tuple(INITIALIZERS), Initializer, "Orthogonal(gain=1.4)"),
     "max_grad_norm": Number(Real, 0, closed="neither", also=(None,)),
     "max_time": Number(Real, 0, closed="neither", also=(None,)),
 }
@@ -273,6 +279,27 @@ def rate_name(est: Any) -> str:
 def penalty_of(est: Any) -> L2:
     """The declared penalty."""
     return L2(float(est.alpha))
+
+
+def initializer_of(est: Any) -> Initializer:
+    """How the initial weights are drawn."""
+    named = isinstance(est.weight_init, str)
+    return INITIALIZERS[est.weight_init] if named else est.weight_init
+
+
+def dropout_of(est: Any, n_hidden: int) -> Dropout | None:
+    """What is left out, or None where nothing is."""
+    if not isinstance(est.dropout, Collection):
+        rates = (0.0, *[float(est.dropout)] * n_hidden)
+    elif len(est.dropout) in (n_hidden, n_hidden + 1):
+        rates = (0.0,) * (n_hidden + 1 - len(est.dropout)) + tuple(map(float, est.dropout))
+    else:
+        raise ValueError(
+            f"dropout={est.dropout!r} has {len(est.dropout)} rates for {n_hidden} hidden layers: "
+            "give one per hidden layer, or one more, the features' first, or one for all."
+        )
+    dropout = Dropout(rates)
+    return dropout if dropout.is_on else None
 
 
 def max_grad_norm_of(est: Any) -> float:

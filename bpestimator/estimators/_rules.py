@@ -105,6 +105,23 @@ class LayerSizes:
 
 
 @dataclass(frozen=True)
+class DropoutRates:
+    """A rate, or a list of them."""
+
+    def allows(self, value: Any) -> bool:
+        one = Number(Real, 0, 1)
+        if isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping)):
+            return all(one.allows(rate) for rate in value)
+        return one.allows(value)
+
+    def __str__(self) -> str:
+        return (
+            "a float in the range [0, 1), or a list of such, one per hidden layer, which may have "
+            "one more at its front for the features"
+        )
+
+
+@dataclass(frozen=True)
 class Declared:
     """A name, a declared object, or, where ``per_layer``, a list of these.
 

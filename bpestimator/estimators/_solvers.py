@@ -37,6 +37,8 @@ from bpestimator.training import (
     TrainingRules,
     TrainState,
     check_total,
+    generator_from,
+    generator_state,
     minimize_lbfgs,
     train,
 )
@@ -96,6 +98,7 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
         max_epochs=1 if call.incremental else int(est.max_iter),
         max_grad_norm=options.max_grad_norm_of(est),
         max_seconds=options.max_seconds_of(est),
+        dropout=options.dropout_of(est, len(problem.spec.sizes) - 2),
     )
     state = _train_state(est, problem, call, rules, rate)
     batches, validate = _batches(est, problem)
@@ -136,6 +139,7 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     for name, unused in (
         ("learning_rate", not isinstance(est.learning_rate, str)),
         ("max_grad_norm", est.max_grad_norm is not None),
+        ("dropout", options.dropout_of(est, len(spec.sizes) - 2) is not None),
     ):
         if unused:
             text = f"{name}={getattr(est, name)!r} is not used by solver='lbfgs'."
@@ -225,6 +229,9 @@ def _train_state(
         run.best_params = params.copy() if call.fresh else None
     elif run.best_loss is None:
         run.best_loss, run.validation_scores, run.best_validation_score = inf, None, None
+    if rules.dropout is not None:
+        # One number of the stream that everything else draws from, and only if it is needed.
+        state.generator = np.random.default_rng(problem.rng.randint(2**31))
     if call.incremental and not call.fresh:
         _recall_optimizer(est, state, rules, rate)
     return state
@@ -249,6 +256,8 @@ def _recall_optimizer(
 ) -> None:
     """Let the optimizer go on where it was, unless solver or layers have changed since."""
     memory = est._memory
+    if memory is not None and state.generator is not None and memory.get("generator"):
+        state.generator = generator_from(memory["generator"])
     if memory is None or memory["solver"] != rules.optimizer.name:
         return
     shapes = {name: np.shape(value) for name, value in memory["optimizer"].items()}
@@ -347,6 +356,7 @@ def _memory(est: BaseBackprop, state: TrainState, rate: float) -> dict[str, Any]
         "learning_rate_init": rate,
         "initial_rate": float(state.initial_rate[0]),
         "stalled": state.runs[0].stalled,
+        "generator": generator_state(state.generator),
     }
 
 

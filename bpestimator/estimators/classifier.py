@@ -218,6 +218,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         loss: Any = "log_loss",
         class_weight: Any = None,
         label_smoothing: Any = 0.0,
+        dropout: Any = 0.0,
+        weight_init: Any = "auto",
         max_grad_norm: Any = None,
         max_time: Any = None,
     ) -> None:
@@ -247,6 +249,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         self.loss = loss
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.weight_init = weight_init
         self.max_grad_norm = max_grad_norm
         self.max_time = max_time
 

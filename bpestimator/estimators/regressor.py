@@ -211,6 +211,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         n_iter_no_change: Any = 10,
         max_fun: Any = 15000,
         output_activation: Any = "auto",
+        dropout: Any = 0.0,
+        weight_init: Any = "auto",
         max_grad_norm: Any = None,
         max_time: Any = None,
     ) -> None:
@@ -239,6 +241,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.output_activation = output_activation
+        self.dropout = dropout
+        self.weight_init = weight_init
         self.max_grad_norm = max_grad_norm
         self.max_time = max_time
 

@@ -43,7 +43,15 @@ from bpestimator.nn.classification_losses import (
     Focal,
     LogLoss,
 )
-from bpestimator.nn.initializers import glorot_uniform
+from bpestimator.nn.initializers import (
+    INITIALIZERS,
+    Glorot,
+    He,
+    Initializer,
+    LeCun,
+    Orthogonal,
+    initial_parameters,
+)
 from bpestimator.nn.layout import Layout
 from bpestimator.nn.links import LINKS, OUTPUT_ACTIVATIONS, Exp, Increasing, Softmax
 from bpestimator.nn.losses import Loss, mean_loss
@@ -115,7 +123,13 @@ __all__ = [
     "backward",
     "call",
     "forward",
-    "glorot_uniform",
+    "INITIALIZERS",
+    "Glorot",
+    "He",
+    "Initializer",
+    "LeCun",
+    "Orthogonal",
+    "initial_parameters",
     "play",
     "predict",
     "rows_of",

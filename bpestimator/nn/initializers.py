@@ -2,47 +2,215 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, Layout, Shape, empty_buffer
+from bpestimator.nn.layout import Array, Layout, Shape, zeros_buffer
+from bpestimator.nn.ranges import check_range
 
 
-class Uniform(Protocol):
-    """Draws numbers evenly from [low, high): ``RandomState.uniform`` is one."""
+class Source(Protocol):
+    """Draws random numbers: ``numpy.random.RandomState`` and ``Generator`` are such."""
 
-    def __call__(self, low: float, high: float, size: Shape | int) -> Array: ...
+    def uniform(self, low: float, high: float, size: Shape | int) -> Array: ...
+
+    def normal(self, loc: float, scale: float, size: Shape | int) -> Array: ...
 
 
-def glorot_uniform(
-    layout: Layout, gains: float | Sequence[float], uniform: Uniform, dtype: Any
-) -> Array:
+@dataclass(frozen=True)
+class Initializer:
+    """How the weights of a layer are drawn; its biases begin at 0 unless it says otherwise.
+
+    Attributes
+    ----------
+    name : str
+        What users write, e.g. ``weight_init="he_normal"``.
+    """
+
+    name: ClassVar[str]
+
+    def weights(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+        """Weights of shape (fan_in, fan_out); ``gain`` is the activation's."""
+        raise NotImplementedError
+
+    def biases(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+        """Biases of shape (fan_out,)."""
+        return np.zeros(fan_out)
+
+
+@dataclass(frozen=True)
+class ScikitLearn(Initializer):
     """Weights and biases evenly from [-r, r],  r = sqrt(gain / (fan_in + fan_out)).
 
-    Layer by layer, weights before biases: the order of draws is scikit-learn's, so that a
-    seed means the same network in both. Drawn in float64, then rounded to ``dtype``.
+    The gain is 6, and 2 for logistic units. The order of draws is scikit-learn's, so that a seed
+    means the same network in both.
 
-    Source: Glorot and Bengio, AISTATS 2010, eq. 16 (gain 6); 2 for logistic units.
+    Source: Glorot and Bengio, AISTATS 2010, eq. 16.
+    """
+
+    name = "auto"
+
+    def weights(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+        bound = float(np.sqrt(gain / (fan_in + fan_out)))
+        return source.uniform(-bound, bound, (fan_in, fan_out))
+
+    def biases(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+        bound = float(np.sqrt(gain / (fan_in + fan_out)))
+        return source.uniform(-bound, bound, fan_out)
+
+
+@dataclass(frozen=True)
+class _Scaled(Initializer):
+    """Independent weights of mean 0, evenly spread or normal.
+
+    Parameters
+    ----------
+    distribution : {'uniform', 'normal'}, default='uniform'
+    """
+
+    distribution: str = "uniform"
+
+    family: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if self.distribution not in ("uniform", "normal"):
+            raise ValueError(
+                f"The distribution of {type(self).__name__} must be 'uniform' or 'normal'. "
+                f"Got {self.distribution!r}."
+            )
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"{self.family}_{self.distribution}"
+
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        """The variance of each weight."""
+        raise NotImplementedError
+
+    def weights(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+        deviation = float(np.sqrt(self.variance(fan_in, fan_out)))
+        if self.distribution == "normal":
+            return source.normal(0.0, deviation, (fan_in, fan_out))
+        bound = float(np.sqrt(3.0)) * deviation
+        return source.uniform(-bound, bound, (fan_in, fan_out))
+
+
+@dataclass(frozen=True)
+class Glorot(_Scaled):
+    """Variance 2 / (fan_in + fan_out), biases 0: keeps the size of outputs and of deltas.
+
+    Source: Glorot and Bengio, AISTATS 2010, eq. 12; meant for tanh.
+
+    Parameters
+    ----------
+    distribution : {'uniform', 'normal'}, default='uniform'
+    """
+
+    family = "glorot"
+
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 2 / (fan_in + fan_out)
+
+
+@dataclass(frozen=True)
+class He(_Scaled):
+    """Variance 2 / fan_in, biases 0: makes up for the half that relu cuts off.
+
+    Source: He, Zhang, Ren and Sun, ICCV 2015 (arXiv 1502.01852), eq. 10.
+
+    Parameters
+    ----------
+    distribution : {'uniform', 'normal'}, default='uniform'
+    """
+
+    family = "he"
+
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 2 / fan_in
+
+
+@dataclass(frozen=True)
+class LeCun(_Scaled):
+    """Variance 1 / fan_in, biases 0: what selu needs.
+
+    Source: LeCun, Bottou, Orr and Müller, "Efficient BackProp" (1998), eq. 16.
+
+    Parameters
+    ----------
+    distribution : {'uniform', 'normal'}, default='uniform'
+    """
+
+    family = "lecun"
+
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 1 / fan_in
+
+
+@dataclass(frozen=True)
+class Orthogonal(Initializer):
+    """gain times a random matrix of orthonormal columns (or rows, if those are fewer); biases 0.
+
+    The Q of the QR decomposition of a normal matrix, its columns signed by the diagonal of R.
+
+    Source: Saxe, McClelland and Ganguli, ICLR 2014 (arXiv 1312.6120).
+
+    Parameters
+    ----------
+    gain : float, default=1.0
+        Above 0.
+    """
+
+    gain: float = 1.0
+
+    name = "orthogonal"
+
+    def __post_init__(self) -> None:
+        check_range(self, "gain", 0, np.inf, "()")
+
+    def weights(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+        long, short = max(fan_in, fan_out), min(fan_in, fan_out)
+        q, r = np.linalg.qr(source.normal(0.0, 1.0, (long, short)))
+        columns = self.gain * q * np.where(np.diag(r) < 0, -1.0, 1.0)
+        return columns if fan_in >= fan_out else columns.T
+
+
+def initial_parameters(
+    layout: Layout,
+    initializer: Initializer,
+    gains: float | Sequence[float],
+    source: Source,
+    dtype: Any,
+) -> Array:
+    """A flat array of shape (n_parameters,), drawn layer by layer, weights before biases.
+
+    Drawn in float64, then rounded to ``dtype``.
 
     Parameters
     ----------
     layout : Layout
+    initializer : Initializer
     gains : float, or a sequence of one per layer
-    uniform : callable
+    source : RandomState or Generator
     dtype : dtype
-
-    Returns
-    -------
-    ndarray of shape (n_parameters,)
     """
-    flat = empty_buffer(layout.n_parameters, dtype)
+    flat = zeros_buffer(layout.n_parameters, dtype)
     views = layout.bind(flat)
     each_gain = np.broadcast_to(gains, len(views.weights))
     for gain, weights, biases in zip(each_gain, views.weights, views.biases, strict=True):
         fan_in, fan_out = weights.shape
-        bound = float(np.sqrt(gain / (fan_in + fan_out)))
-        weights[...] = uniform(-bound, bound, (fan_in, fan_out))
-        biases[...] = uniform(-bound, bound, fan_out)
+        weights[...] = initializer.weights(fan_in, fan_out, gain, source)
+        biases[...] = initializer.biases(fan_in, fan_out, gain, source)
     return flat
+
+
+INITIALIZERS: Mapping[str, Initializer] = {
+    initializer.name: initializer
+    for initializer in (
+        ScikitLearn(),
+        *(kind(spread) for kind in (Glorot, He, LeCun) for spread in ("uniform", "normal")),
+        Orthogonal(),
+    )
+}

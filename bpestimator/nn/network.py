@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy import add
+from numpy import add, multiply
 
 from bpestimator.nn.activations import Activation
 from bpestimator.nn.layout import Array, Layout, Views
@@ -114,6 +114,9 @@ def forward(x: Array | SparseRows, params: Views, spec: NetworkSpec, ws: Workspa
     """
     a = x
     for k, z in enumerate(ws.outputs):
+        if k in ws.masks:
+            yield call(multiply, a, ws.masks[k], ws.masked[k])
+            a = ws.masked[k]
         yield product(a, params.weights[k], z)
         yield call(add, z, params.biases[k], z)
         if k < len(spec.activations):
@@ -129,7 +132,7 @@ def backward(
     ``ws`` holds what :func:`forward` left, except that the loss has turned the raw outputs
     into their delta. The inputs' own delta is never computed.
     """
-    inputs = [x, *ws.outputs[:-1]]
+    inputs = [ws.masked.get(k, a) for k, a in enumerate([x, *ws.outputs[:-1]])]
     for k in range(len(inputs) - 1, -1, -1):
         delta = ws.deltas[k]
         yield product_transposed(inputs[k], delta, grads.weights[k])
@@ -137,6 +140,8 @@ def backward(
         if k > 0:
             below, delta_below = ws.outputs[k - 1], ws.deltas[k - 1]
             yield product(delta, params.weights[k].swapaxes(-1, -2), delta_below)
+            if k in ws.masks:
+                yield call(multiply, delta_below, ws.masks[k], delta_below)
             yield from spec.activations[k - 1].backward(below, delta_below, ws)
 
 

@@ -25,6 +25,9 @@ class Workspace:
         d loss / d z_k, of the same shapes. The last *is* the raw outputs' buffer: a loss
         turns raw outputs into their delta in place. Empty unless ``backward``.
 
+    masks, masked : dict of ndarray
+        For layers with dropout: what their inputs are multiplied with, and the products.
+
     Further buffers are made on request, and again the same ones, in the same order, after
     :meth:`rewind`: all batches of one size share them.
     """
@@ -44,6 +47,8 @@ class Workspace:
             self.deltas = [empty_buffer(shape, dtype) for shape in shapes[:-1]]
             self.deltas.append(self.outputs[-1])
         self._slopes: dict[tuple[int, str], Array] = {}
+        self.masks: dict[int, Array] = {}
+        self.masked: dict[int, Array] = {}
         self._extra: list[Array] = []
         self._taken = 0
 
@@ -58,6 +63,14 @@ class Workspace:
         if key not in self._slopes:
             self._slopes[key] = empty_buffer(output.shape, output.dtype)
         return self._slopes[key]
+
+    def mask(self, layer: int, inputs: Array, lead: Shape) -> Array:
+        """Have the inputs of a layer multiplied with a mask from now on; the mask's buffer."""
+        if layer not in self.masks:
+            dtype, shape = self.outputs[0].dtype, (*lead, *inputs.shape[-2:])
+            self.masks[layer] = empty_buffer(shape, dtype)
+            self.masked[layer] = empty_buffer(np.broadcast_shapes(inputs.shape, shape), dtype)
+        return self.masks[layer]
 
     def rewind(self) -> None:
         """Let the requests that follow have the buffers of the earlier ones."""

@@ -5,6 +5,7 @@ resuming after an interruption are the same act. Nothing here knows scikit-learn
 """
 
 from bpestimator.training.batches import Batches
+from bpestimator.training.dropout import Dropout
 from bpestimator.training.lbfgs import LBFGSResult, minimize_lbfgs
 from bpestimator.training.objective import Batch, Objective, check_total
 from bpestimator.training.optimizers import (
@@ -30,7 +31,7 @@ from bpestimator.training.schedules import (
     OneCycle,
     Schedule,
 )
-from bpestimator.training.state import Run, TrainState
+from bpestimator.training.state import Run, TrainState, generator_from, generator_state
 from bpestimator.training.stopping import Stopping, StopReason
 from bpestimator.training.trainer import TrainingRules, train
 
@@ -52,6 +53,7 @@ __all__ = [
     "Batch",
     "Batches",
     "Clock",
+    "Dropout",
     "LBFGSResult",
     "NAdam",
     "Objective",
@@ -62,6 +64,8 @@ __all__ = [
     "StopReason",
     "Stopping",
     "TrainState",
+    "generator_from",
+    "generator_state",
     "TrainingRules",
     "check_total",
     "minimize_lbfgs",

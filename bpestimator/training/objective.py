@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy import divide, multiply
 
 from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.network import NetworkSpec, SparseRows, backward, forward
 from bpestimator.nn.tape import Calls, call
 from bpestimator.nn.workspace import Workspace
+from bpestimator.training.dropout import Dropout
 from bpestimator.training.penalties import L2, squared_norms
 
 ALL = slice(None)
@@ -48,6 +50,9 @@ class Objective:
     flat : ndarray of shape lead + (P,)
         The parameters. Whoever changes them in place changes the objective's point.
     penalty : L2
+    dropout : Dropout or None, default=None
+    generator : numpy.random.Generator or None, default=None
+        Where ``dropout`` draws from.
 
     Attributes
     ----------
@@ -57,10 +62,18 @@ class Objective:
         Free for use between calls.
     """
 
-    def __init__(self, spec: NetworkSpec, flat: Array, penalty: L2) -> None:
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        flat: Array,
+        penalty: L2,
+        dropout: Dropout | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> None:
         self.spec = spec
         self.flat = flat
         self.penalty = penalty
+        self._dropout, self._generator = dropout, generator
         self.grad = empty_buffer(flat.shape, flat.dtype)
         self.scratch = empty_buffer(flat.shape, flat.dtype)
         self._workspaces: dict[int, Workspace] = {}
@@ -91,6 +104,8 @@ class Objective:
         """Write the gradient of the loss summed over the batch's rows, without the penalty."""
         spec, ws = self.spec, self._workspace(record.shape[-2])
         raw = ws.outputs[-1]
+        if self._dropout is not None and self._generator is not None:
+            yield from self._dropout.draw(batch.x, ws, self._generator)
         yield from forward(batch.x, self._params, spec, ws)
         yield from spec.loss.backward(raw, batch.y, record, spec.link, ws)
         if batch.weight is not None:

@@ -75,6 +75,8 @@ class TrainState:
         The rows' present order: an epoch shuffles the order the last one left.
     rate : ndarray of shape lead + (1,) or None
         The learning rate of the last step.
+    generator : numpy.random.Generator or None
+        Draws the masks of dropout; None without.
     """
 
     params: Array
@@ -85,6 +87,7 @@ class TrainState:
     clock: Clock = field(default_factory=Clock)
     order: Array | None = None
     rate: Array | None = None
+    generator: np.random.Generator | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """A deep copy in plain arrays, dicts, lists and numbers."""
@@ -97,6 +100,7 @@ class TrainState:
             "runs": [asdict(run) for run in self.runs],
             "order": None if self.order is None else self.order.copy(),
             "rate": None if self.rate is None else self.rate.copy(),
+            "generator": generator_state(self.generator),
         }
 
     @classmethod
@@ -114,4 +118,19 @@ class TrainState:
             runs=[Run(**run) for run in saved["runs"]],
             order=saved["order"],
             rate=saved["rate"],
+            generator=generator_from(saved["generator"]),
         )
+
+
+def generator_state(generator: np.random.Generator | None) -> dict[str, Any] | None:
+    """Where a generator stands, as plain dicts and numbers."""
+    return None if generator is None else dict(generator.bit_generator.state)
+
+
+def generator_from(state: dict[str, Any] | None) -> np.random.Generator | None:
+    """A generator that stands where :func:`generator_state` says."""
+    if state is None:
+        return None
+    generator = np.random.default_rng(0)
+    generator.bit_generator.state = state
+    return generator

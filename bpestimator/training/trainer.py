@@ -21,6 +21,7 @@ from bpestimator.nn.tape import Call, Calls
 from bpestimator.training.batches import Batches
 from bpestimator.training.blocks import block_of, blocks
 from bpestimator.training.clipping import clip
+from bpestimator.training.dropout import Dropout
 from bpestimator.training.objective import Batch, Objective, check_total
 from bpestimator.training.optimizers import Optimizer
 from bpestimator.training.penalties import L2
@@ -47,6 +48,8 @@ class TrainingRules:
         Longest gradient; a longer one is shortened before the step.
     max_seconds : float, default=inf
         Of this call; asked after each epoch.
+    dropout : Dropout or None, default=None
+        Draws from the state's generator.
     """
 
     optimizer: Optimizer
@@ -56,6 +59,7 @@ class TrainingRules:
     max_epochs: int
     max_grad_norm: Any = inf
     max_seconds: float = inf
+    dropout: Dropout | None = None
 
 
 class _Group(NamedTuple):
@@ -88,7 +92,9 @@ class Descent:
         self, spec: NetworkSpec, batches: Batches, rules: TrainingRules, state: TrainState
     ) -> None:
         self._batches, self._state = batches, state
-        self._objective = Objective(spec, state.params, rules.penalty)
+        self._objective = Objective(
+            spec, state.params, rules.penalty, rules.dropout, state.generator
+        )
         lead, dtype = state.params.shape[:-1], state.params.dtype
         self._optimizer, self._schedule = rules.optimizer, rules.schedule
         self._max_grad_norm = rules.max_grad_norm

@@ -17,6 +17,7 @@ from bpestimator import (
     BackpropClassifier,
     BackpropRegressor,
     Cosine,
+    He,
     Huber,
     LeakyReLU,
     OneCycle,
@@ -86,6 +87,15 @@ PARAMETERS = {
     "output_activation": (
         "one of 'auto', 'exp', 'identity', 'logistic', 'softplus', 'tanh'",
         ["relu", "Exp", None, 1, np.exp],
+    ),
+    "dropout": (
+        "a float in the range [0, 1), or a list of such, one per hidden layer",
+        [-0.1, 1, nan, "0.1", None, [0.1, 1], ["0.1"], {0.1: 1}],
+    ),
+    "weight_init": (
+        "one of 'auto', 'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', "
+        "'lecun_normal', 'lecun_uniform', 'orthogonal', or an Initializer such as Orthogonal(",
+        ["he", None, 1, He, np.zeros(3)],
     ),
     "label_smoothing": ("a float in the range [0, 1)", [-0.1, 1, nan, "0.1", None]),
 }  # fmt: skip

@@ -7,13 +7,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from bpestimator.nn import (
     ACTIVATIONS,
+    INITIALIZERS,
     LOSSES,
     Layout,
     NetworkSpec,
     Workspace,
     backward,
     forward,
-    glorot_uniform,
+    initial_parameters,
     play,
     predict,
     rows_of,
@@ -59,7 +60,7 @@ def test_layout_puts_weights_before_biases():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_initial_weights_stay_within_their_bound(dtype):
     layout = Layout((50, 30, 20))
-    flat = glorot_uniform(layout, 6.0, np.random.RandomState(0).uniform, dtype)
+    flat = initial_parameters(layout, INITIALIZERS["auto"], 6.0, np.random.RandomState(0), dtype)
     assert flat.dtype == dtype
     views = layout.bind(flat)
     for weights, biases in zip(views.weights, views.biases, strict=True):

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from bpestimator.nn import ACTIVATIONS, LOSSES, NetworkSpec, glorot_uniform
+from bpestimator.nn import ACTIVATIONS, INITIALIZERS, LOSSES, NetworkSpec, initial_parameters
 from bpestimator.training import (
     L2,
     OPTIMIZERS,
@@ -44,7 +44,7 @@ def problem(loss="log_loss", sizes=(6, 5), seed=0, rows=ROWS):
 
 def fresh_state(spec, optimizer, rates=(0.01,), seed=0, stack=False):
     rng = np.random.RandomState(seed)
-    params = glorot_uniform(spec.layout, 6.0, rng.uniform, np.float64)
+    params = initial_parameters(spec.layout, INITIALIZERS["auto"], 6.0, rng, np.float64)
     rates = np.reshape(rates, (-1, 1))
     if stack:
         params = np.tile(params, (len(rates), 1))

@@ -1,0 +1,74 @@
+"""Dropout: units left out at random in training, so that none relies on another.
+
+Each entry of a layer's inputs is kept with probability 1 - rate and then divided by it, which
+keeps its mean, so that prediction needs no change:
+
+    a := a * m / (1 - rate),  m = 1 where u >= rate, else 0,  u drawn evenly from [0, 1).
+
+The error goes back through the same mask. Whatever the rate, and however many models train in
+lockstep, a row of a layer takes the same u.
+
+Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, JMLR 15 (2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import greater_equal, multiply
+
+from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.network import SparseRows
+from bpestimator.nn.tape import Calls, call, constant
+from bpestimator.nn.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Rates of the inputs of each layer.
+
+    Parameters
+    ----------
+    rates : tuple of float, or of ndarray of shape lead + (1,)
+        In [0, 1); the first is that of the features.
+    """
+
+    rates: tuple[Any, ...]
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is ever left out."""
+        return any(np.any(rate) for rate in self.rates)
+
+    def draw(self, x: Array | SparseRows, ws: Workspace, generator: np.random.Generator) -> Calls:
+        """Fill the masks of ``ws`` anew, for the rows ``x``."""
+        for k, rate in enumerate(self.rates):
+            if not np.any(rate):
+                continue
+            if isinstance(x, SparseRows) and k == 0:
+                yield call(_drop_entries, x, rate, generator)
+                continue
+            inputs = x if k == 0 else ws.outputs[k - 1]
+            assert isinstance(inputs, np.ndarray)
+            mask = ws.mask(k, inputs, np.shape(rate)[:-1])
+            yield from _draw_mask(rate, mask, generator)
+
+
+def _draw_mask(rate: Any, mask: Array, generator: np.random.Generator) -> Calls:
+    """mask := m / (1 - rate)."""
+    noise = empty_buffer(mask.shape[-2:], np.float32)
+    kept = empty_buffer(mask.shape, bool)
+    rate = rate[..., None] if np.ndim(rate) else rate
+    yield call(generator.random, None, np.float32, noise)
+    yield call(greater_equal, noise, constant(rate, np.float32), kept)
+    yield call(multiply, kept, constant(1 / (1 - np.asarray(rate)), mask.dtype), mask)
+
+
+def _drop_entries(x: SparseRows, rate: float, generator: np.random.Generator) -> None:
+    """Drop entries of a sparse matrix; its zeros stay zeros anyway."""
+    matrix = x.matrix.copy()
+    kept = generator.random(matrix.data.size, np.float32) >= np.float32(rate)
+    matrix.data *= kept / matrix.dtype.type(1 - rate)
+    x.matrix = matrix
