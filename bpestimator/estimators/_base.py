@@ -15,6 +15,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from bpestimator.estimators import _options as options
+from bpestimator.estimators._callbacks import monitor_of
+from bpestimator.estimators._sklearn_compat import (
+    CallbackSupportMixin,
+    has_callbacks,
+    with_callbacks,
+)
 from bpestimator.estimators._solvers import Problem, descend, minimize
 from bpestimator.estimators._targets import Task, check_weights
 from bpestimator.estimators._threads import (
@@ -22,6 +28,7 @@ from bpestimator.estimators._threads import (
     blas_threads_of_user,
     largest_product,
 )
+from bpestimator.estimators._validation import HeldOut
 from bpestimator.nn import (
     CHUNK_ROWS,
     EXACT_ROWS,
@@ -80,7 +87,7 @@ def _sizes_of(layers: Views) -> tuple[int, ...]:
     return sizes
 
 
-class BaseBackprop(BaseEstimator):
+class BaseBackprop(CallbackSupportMixin, BaseEstimator):
     """Training and prediction, whatever y means.
 
     ``coefs_`` and ``intercepts_`` are the model. What else the next call needs to go on
@@ -115,6 +122,13 @@ class BaseBackprop(BaseEstimator):
         """What turns the raw outputs of ``coefs_`` into predictions."""
         return LINKS[self.out_activation_]
 
+    def _weigh_held_out(self, y_val: Any, weight: np.ndarray | None, y: Any) -> np.ndarray | None:
+        """As :meth:`_weigh`, for rows to validate on; y is that of the rows trained on."""
+        return weight
+
+    def _check_known(self, y: Any) -> None:
+        """ValueError for a y to validate on with classes that training lacks."""
+
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         """What early stopping's split is stratified by."""
         return None
@@ -139,6 +153,7 @@ class BaseBackprop(BaseEstimator):
         *,
         incremental: bool = False,
         classes: np.ndarray | None = None,
+        validation: tuple[Any, Any, Any] = (None, None, None),
     ) -> None:
         options.check_parameters(self, self._rules)
         if incremental and self.early_stopping:
@@ -148,18 +163,35 @@ class BaseBackprop(BaseEstimator):
             )
         goes_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
         call = FitCall(incremental, fresh=not goes_on, classes=classes)
-        before, learnt = self.__dict__.copy(), False
-        try:
-            problem = self._problem(X, y, sample_weight, call)
-            solve = descend if options.is_stochastic(self) else minimize
-            learnt, warning = solve(self, problem, call)
-        finally:
-            if not learnt:  # whoever fails leaves no trace: what was known is still known
-                self.__dict__ = before
+        attempt = type(self)._attempt
+        if has_callbacks(self):
+            attempt = with_callbacks(attempt)
+        warning = attempt(self, X, y, sample_weight, validation, call)
         if warning is not None:  # only now, lest a filter that raises it cost the fit
             warnings.warn(warning, stacklevel=3)
 
-    def _problem(self, X: Any, y: Any, sample_weight: Any, call: FitCall) -> Problem:
+    def _attempt(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], call: FitCall
+    ) -> Warning | None:
+        """Train and publish, or leave everything as it was; what the user should be warned of."""
+        stochastic = options.is_stochastic(self)
+        epochs = 1 if call.incremental else int(self.max_iter)
+        task = "epoch" if stochastic else "iteration"
+        monitor = monitor_of(self, task, epochs, X, y, sample_weight)
+        before, learnt = self.__dict__.copy(), False
+        try:
+            problem = self._problem(X, y, sample_weight, validation, call)
+            learnt, warning = (descend if stochastic else minimize)(self, problem, call, monitor)
+        finally:
+            if not learnt:  # whoever fails leaves no trace: what was known is still known
+                self.__dict__ = before
+        if monitor is not None:
+            monitor.end_fit()
+        return warning
+
+    def _problem(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], call: FitCall
+    ) -> Problem:
         """Validate the data and set the network up, new or as ``coefs_`` are."""
         X, y = self._validate(X, y, reset=call.fresh or not hasattr(self, "n_features_in_"))
         weight = check_weights(sample_weight, X.shape[0])
@@ -178,7 +210,37 @@ class BaseBackprop(BaseEstimator):
         else:
             spec = self._spec(self._sizes_to_continue(X.shape[1], task.n_outputs), task)
             params = spec.layout.pack(self.coefs_, self.intercepts_, dtype)
-        return Problem(spec, X, task.targets, weight, params, rng)
+        held_out = self._held_out(validation, y, dtype, task.n_outputs)
+        return Problem(spec, X, y, task.targets, weight, params, rng, held_out)
+
+    def _held_out(
+        self, validation: tuple[Any, Any, Any], y: Any, dtype: Any, n_outputs: int
+    ) -> HeldOut | None:
+        """The user's own rows to validate on, if there are any."""
+        X_val, y_val, weight_val = validation
+        if X_val is None and y_val is None:
+            if weight_val is not None:
+                raise ValueError("sample_weight_val needs X_val and y_val, the rows it weighs.")
+            return None
+        if X_val is None or y_val is None:
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"X_val and y_val must be passed together. {missing} is missing.")
+        try:
+            X_val, y_val = self._validate(X_val, y_val, reset=False)
+            self._check_known(y_val)
+            task = self._encode(y_val, dtype)
+            weight = check_weights(weight_val, X_val.shape[0])
+        except ValueError as error:
+            raise ValueError(
+                f"X_val, y_val or sample_weight_val cannot be used: {error}"
+            ) from error
+        if task.n_outputs != n_outputs:
+            raise ValueError(
+                f"y_val needs {task.n_outputs} outputs of the network, but y needs {n_outputs}."
+            )
+        X_val = X_val.astype(dtype, copy=False)
+        X_val = X_val if isinstance(X_val, np.ndarray) else X_val.tocsr()
+        return HeldOut(X_val, y_val, task.targets, self._weigh_held_out(y_val, weight, y))
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(

@@ -17,13 +17,17 @@ def stop_reason(est: Any, run: Run, reason: StopReason, *, incremental: bool) ->
     """Why training stopped, in a word and a sentence."""
     if reason is StopReason.INTERRUPTED:
         return f"interrupted: {INTERRUPTED}"
+    if reason is StopReason.CALLBACK:
+        return f"callback: A callback asked to stop after {run.n_iter} epochs."
+    if reason is StopReason.DIVERGED:
+        return f"diverged: {_what_happened(run)}"
     if incremental:
         return "partial_fit: It trains one epoch."
     if reason is StopReason.MAX_EPOCHS:
         return f"max_iter: {est.max_iter} epochs have passed."
     if reason is StopReason.MAX_TIME:
         return f"max_time: {est.max_time:g} seconds have passed, in {run.n_iter} epochs."
-    watched = "training loss" if run.validation_scores is None else "validation score"
+    watched = "validation score" if run.follows_score else "training loss"
     return (
         f"converged: The {watched} did not improve by tol={est.tol:g} for "
         f"{est.n_iter_no_change} epochs in a row."
@@ -34,6 +38,8 @@ def reason_of_lbfgs(est: Any, found: LBFGSResult) -> str:
     """As :func:`stop_reason`."""
     if found.interrupted:
         return f"interrupted: {INTERRUPTED}"
+    if found.stopped:
+        return f"callback: A callback asked to stop after {found.n_iter} iterations."
     if found.out_of_time:
         return f"max_time: {est.max_time:g} seconds have passed, in {found.n_iter} iterations."
     if found.problem:
@@ -41,6 +47,26 @@ def reason_of_lbfgs(est: Any, found: LBFGSResult) -> str:
         word = word if "LIMIT" in found.problem.upper() else "failed"
         return f"{word}: {found.problem.strip()}, after {found.n_iter} iterations."
     return f"converged: lbfgs found no further descent after {found.n_iter} iterations."
+
+
+def _what_happened(run: Run) -> str:
+    """How a run exploded, and what is left of it."""
+    rate = run.history["learning_rate"][-1]
+    loss = run.loss_curve[-1]
+    kept = f"after epoch {run.epoch_kept}" if run.epoch_kept else "before the first epoch"
+    kept = "with the best validation score" if run.follows_score else kept
+    return (
+        f"The loss was {loss:g} in epoch {run.n_iter}, at a learning rate of {rate:g}. The weights "
+        f"{kept} are kept."
+    )
+
+
+def divergence(est: Any, run: Run) -> Warning:
+    rate = run.history["learning_rate"][-1]
+    return ConvergenceWarning(
+        f"Training diverged. {_what_happened(run)} Try {options.rate_name(est)}={rate / 10:g}, or "
+        "max_grad_norm=1, or scale the data, for instance with StandardScaler."
+    )
 
 
 def out_of_time(est: Any, passed: int) -> Warning:

@@ -21,6 +21,7 @@ from bpestimator.estimators._rules import (
     LayerSizes,
     Number,
     RandomSource,
+    Scoring,
     Verbosity,
 )
 from bpestimator.estimators._sklearn_compat import InvalidParameterError
@@ -110,6 +111,8 @@ RULES: Mapping[str, Any] = {
     "dropout": DropoutRates(),
     "weight_init": Declared(tuple(INITIALIZERS), Initializer, "Orthogonal(gain=1.4)"),
     "max_grad_norm": Number(Real, 0, closed="neither", also=(None,)),
+    "scoring": Scoring(),
+    "diagnostics": Flag(),
     "max_time": Number(Real, 0, closed="neither", also=(None,)),
 }
 

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,24 @@ class LayerSizes:
         return (
             "an int or a sequence of ints, one per hidden layer, every one > 0; "
             "() for no hidden layer"
+        )
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A scorer of scikit-learn, or the loss."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("loss", *get_scorer_names())
+
+    def allows(self, value: Any) -> bool:
+        return value is None or callable(value) or (isinstance(value, str) and value in self.names)
+
+    def __str__(self) -> str:
+        return (
+            "None, 'loss', a name among sklearn.metrics.get_scorer_names() such as "
+            "'balanced_accuracy' or 'r2', or a callable (estimator, X, y) -> float"
         )
 
 

@@ -13,25 +13,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 
 from bpestimator.estimators import _options as options
+from bpestimator.estimators._callbacks import FitMonitor, model_of
 from bpestimator.estimators._endings import (
     INTERRUPTED,
     INTERRUPTED_TOO_EARLY,
     advice,
+    divergence,
     out_of_time,
     raise_non_finite,
     reason_of_lbfgs,
     stop_reason,
 )
 from bpestimator.estimators._threads import blas_threads, largest_product
-from bpestimator.nn import EXACT_ROWS, NetworkSpec, predict, rows_of
+from bpestimator.estimators._validation import HeldOut, Validator, hold_out
+from bpestimator.nn import EXACT_ROWS, NetworkSpec, rows_of
 from bpestimator.training import (
     Batch,
     Batches,
     Clock,
-    LBFGSResult,
     Run,
     StopReason,
     TrainingRules,
@@ -52,6 +53,7 @@ _STOCHASTIC_ATTRIBUTES = (
     "loss_curve_",
     "best_loss_",
     "validation_scores_",
+    "validation_loss_curve_",
     "best_validation_score_",
 )
 
@@ -61,18 +63,22 @@ class Problem(NamedTuple):
 
     spec : the network
     x : ndarray or sparse matrix of shape (n, features)
+    y : as the user wrote it, validated
     targets : y as the loss takes it
     weight : ndarray of shape (n,) or None
     params : ndarray of shape (P,), where training starts
     rng : source of whatever is random from here on
+    held_out : the user's own rows to validate on, or None
     """
 
     spec: NetworkSpec
     x: Any
+    y: Any
     targets: np.ndarray
     weight: np.ndarray | None
     params: np.ndarray
     rng: np.random.RandomState
+    held_out: HeldOut | None
 
 
 class Outcome(NamedTuple):
@@ -86,7 +92,9 @@ class Outcome(NamedTuple):
     warning: Warning | None = None
 
 
-def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
+def descend(
+    est: BaseBackprop, problem: Problem, call: FitCall, monitor: FitMonitor | None
+) -> Outcome:
     """Train batch by batch."""
     rate, schedule = options.schedule_of(est)
     options.check_schedule(schedule, est, incremental=call.incremental)
@@ -99,6 +107,7 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
         max_grad_norm=options.max_grad_norm_of(est),
         max_seconds=options.max_seconds_of(est),
         dropout=options.dropout_of(est, len(problem.spec.sizes) - 2),
+        diagnostics=bool(est.diagnostics),
     )
     state = _train_state(est, problem, call, rules, rate)
     batches, validate = _batches(est, problem)
@@ -106,10 +115,16 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     scores_before = len(run.validation_scores or ())
     report = print if est.verbose else None
     product = largest_product(problem.spec.sizes, batches.batch_size)
+    if monitor is not None:
+        monitor.offer(
+            lambda: model_of(est, problem, _best_so_far(run, state.params), run.loss_curve)
+        )
     with blas_threads(product):
-        reason = train(problem.spec, batches, rules, state, validate=validate, report=report)
+        reason = train(
+            problem.spec, batches, rules, state, validate=validate, report=report, monitor=monitor
+        )
 
-    params = _params_to_keep(run, state, reason)
+    params, reason = _params_to_keep(run, state, reason)
     if not np.isfinite(params).all():
         raise_non_finite(f"lower {options.rate_name(est)} (now {rate:g})")
     judged = len(run.validation_scores or ()) - scores_before if est.early_stopping else run.n_iter
@@ -118,6 +133,8 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     _publish_run(est, run, state)
     est._publish(problem, params, _memory(est, state, rate))
     est.stop_reason_ = stop_reason(est, run, reason, incremental=call.incremental)
+    if reason is StopReason.DIVERGED:
+        return Outcome(True, divergence(est, run))
     if reason is StopReason.INTERRUPTED:
         return Outcome(True, UserWarning(INTERRUPTED))
     if reason is StopReason.MAX_EPOCHS and not call.incremental:
@@ -133,17 +150,20 @@ def descend(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     return Outcome(True)
 
 
-def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
+def minimize(
+    est: BaseBackprop, problem: Problem, call: FitCall, monitor: FitMonitor | None
+) -> Outcome:
     """Train on all rows at once, by L-BFGS."""
-    spec, x, targets, weight, params, _ = problem
+    spec, x, _, targets, weight, params, _, held_out = problem
     for name, unused in (
         ("learning_rate", not isinstance(est.learning_rate, str)),
         ("max_grad_norm", est.max_grad_norm is not None),
         ("dropout", options.dropout_of(est, len(spec.sizes) - 2) is not None),
+        ("diagnostics", est.diagnostics),
     ):
         if unused:
             text = f"{name}={getattr(est, name)!r} is not used by solver='lbfgs'."
-            warnings.warn(text, stacklevel=4)
+            warnings.warn(text, stacklevel=5)
     # The line search needs more digits than float32 has.
     if not spec.loss.takes_labels:
         targets = targets.astype(np.float64, copy=False)
@@ -151,6 +171,9 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     rows = rows_of(x.astype(np.float64, copy=False))
     batch = Batch(rows, targets, weight, total)
     check_total(batch)
+    run = Run() if call.fresh else _continued_run(est)
+    validate = None if held_out is None else Validator(est, problem, held_out)
+    _check_scoring(est, validate)
     with blas_threads(largest_product(spec.sizes, min(x.shape[0], EXACT_ROWS))):
         found = minimize_lbfgs(
             spec,
@@ -162,6 +185,7 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
             max_fun=int(est.max_fun),
             max_seconds=options.max_seconds_of(est),
             report=print if est.verbose else None,
+            watch=_watch(est, problem, run, validate, monitor),
         )
     if not np.isfinite(found.params).all():
         raise_non_finite("use solver='adam'")
@@ -174,7 +198,11 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     est.loss_ = found.loss
     est.t_ = 0 if call.fresh else getattr(est, "t_", 0)
     stalled = 0 if call.fresh or est._memory is None else est._memory["stalled"]
-    _publish_iterations(est, found, call)
+    est.history_ = run.history
+    if validate is not None:
+        est.validation_scores_ = run.validation_scores
+        est.validation_loss_curve_ = run.validation_losses
+    est.stop_reason_ = reason_of_lbfgs(est, found)
     memory = {"solver": "lbfgs", "stalled": stalled}
     est._publish(problem, found.params.astype(params.dtype, copy=False), memory)
     if found.interrupted:
@@ -193,13 +221,29 @@ def minimize(est: BaseBackprop, problem: Problem, call: FitCall) -> Outcome:
     return Outcome(True)
 
 
-def _publish_iterations(est: BaseBackprop, found: LBFGSResult, call: FitCall) -> None:
-    """Set ``history_`` and ``stop_reason_``."""
-    run = Run() if call.fresh else _continued_run(est)
-    for loss, seconds in zip(found.losses, found.seconds, strict=True):
-        run.note_epoch(loss, nan, seconds)
-    est.history_ = run.history
-    est.stop_reason_ = reason_of_lbfgs(est, found)
+def _watch(
+    est: BaseBackprop,
+    problem: Problem,
+    run: Run,
+    validate: Validator | None,
+    monitor: FitMonitor | None,
+) -> Callable[[np.ndarray, float, float], bool]:
+    """What happens after each iteration of 'lbfgs'."""
+    losses: list[float] = []
+
+    def watch(point: np.ndarray, loss: float, seconds: float) -> bool:
+        losses.append(loss)
+        run.note_epoch(loss=loss, seconds=seconds)
+        params = point.astype(problem.params.dtype, copy=False)
+        if validate is not None:
+            run.note_validation(*validate(params))
+        if monitor is None:
+            return False
+        monitor.offer(lambda: model_of(est, problem, params, losses))
+        monitor.begin_epoch()
+        return monitor.end_epoch()
+
+    return watch
 
 
 def _train_state(
@@ -228,7 +272,8 @@ def _train_state(
         # in scikit-learn; a new network that never has a score keeps its initial weights.
         run.best_params = params.copy() if call.fresh else None
     elif run.best_loss is None:
-        run.best_loss, run.validation_scores, run.best_validation_score = inf, None, None
+        run.best_loss, run.best_validation_score = inf, None
+        run.validation_scores, run.validation_losses = None, None
     if rules.dropout is not None:
         # One number of the stream that everything else draws from, and only if it is needed.
         state.generator = np.random.default_rng(problem.rng.randint(2**31))
@@ -240,11 +285,13 @@ def _train_state(
 def _continued_run(est: BaseBackprop) -> Run:
     memory = est._memory or {}
     scores = getattr(est, "validation_scores_", None)
+    losses = getattr(est, "validation_loss_curve_", None)
     return Run(
         # Copies: a call that fails must leave the estimator's own lists as they were.
         loss_curve=list(getattr(est, "loss_curve_", ())),
         best_loss=getattr(est, "best_loss_", inf),
         validation_scores=None if scores is None else list(scores),
+        validation_losses=None if losses is None else list(losses),
         best_validation_score=getattr(est, "best_validation_score_", None),
         stalled=memory.get("stalled", 0),
         history=deepcopy(est.history_) if hasattr(est, "history_") else Run().history,
@@ -270,15 +317,15 @@ def _recall_optimizer(
         state.initial_rate[:] = memory["initial_rate"]
 
 
-def _batches(
-    est: BaseBackprop, problem: Problem
-) -> tuple[Batches, Callable[[np.ndarray], float] | None]:
-    """The rows to train on, in batches, and the score of the held-out rows, if there are any."""
-    rows, validate = None, None
-    if est.early_stopping:
+def _batches(est: BaseBackprop, problem: Problem) -> tuple[Batches, Validator | None]:
+    """The rows to train on, in batches, and what judges by the others, if there are any."""
+    rows, held_out = None, problem.held_out
+    if est.early_stopping and held_out is None:
         if not isinstance(problem.x, np.ndarray):
             problem = problem._replace(x=problem.x.tocsr())  # as train_test_split does
-        rows, validate = _hold_out(est, problem)
+        rows, held_out = hold_out(est, problem)
+    validate = None if held_out is None else Validator(est, problem, held_out)
+    _check_scoring(est, validate)
     batches = Batches(
         problem.x,
         problem.targets,
@@ -290,42 +337,13 @@ def _batches(
     return batches, validate
 
 
-def _hold_out(
-    est: BaseBackprop, problem: Problem
-) -> tuple[np.ndarray, Callable[[np.ndarray], float]]:
-    """The rows to train on, and the score of the others as a function of the parameters."""
-    spec, x, targets, weight, _, rng = problem
-    if est.validation_fraction == 0:
-        raise ValueError(
-            "early_stopping=True needs a 'validation_fraction' above 0, such as 0.1. Got "
-            f"{est.validation_fraction!r}."
+def _check_scoring(est: BaseBackprop, validate: Validator | None) -> None:
+    if est.scoring is not None and validate is None:
+        warnings.warn(
+            f"scoring={est.scoring!r} has nothing to score: pass X_val and y_val to fit, or set "
+            "early_stopping=True with a solver other than 'lbfgs'.",
+            stacklevel=8,
         )
-    rows, held_out = train_test_split(
-        np.arange(x.shape[0]),
-        random_state=rng,
-        test_size=est.validation_fraction,
-        stratify=est._strata(targets),
-    )
-    if held_out.size < 2:
-        raise ValueError(
-            "The validation set is too small. Increase 'validation_fraction' or the size of "
-            f"your dataset. Got {held_out.size} of {x.shape[0]} rows with "
-            f"validation_fraction={est.validation_fraction}."
-        )
-    x_val, targets_val = x[held_out], targets[held_out]
-    weight_val = None if weight is None else weight[held_out]
-    if weight_val is not None and not weight_val.any():
-        raise ValueError(
-            f"No row of the validation set counts: the weights of all {held_out.size} are zero. "
-            "Increase 'validation_fraction', or give more rows or classes a weight above 0."
-        )
-
-    def validate(params: np.ndarray) -> float:
-        # All rows at once: in chunks, the last bit of a score could differ.
-        predictions = predict(x_val, spec.layout.bind(params), spec, in_chunks=False)
-        return est._score_predictions(targets_val, predictions, weight_val, spec.link.name)
-
-    return rows, validate
 
 
 def _batch_size(est: BaseBackprop, n_rows: int) -> int:
@@ -335,23 +353,40 @@ def _batch_size(est: BaseBackprop, n_rows: int) -> int:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
             f"{est.batch_size} to {n_rows}.",
-            stacklevel=6,
+            stacklevel=7,
         )
     return min(int(est.batch_size), n_rows)
 
 
-def _params_to_keep(run: Run, state: TrainState, reason: StopReason) -> np.ndarray:
-    """The best validated parameters, or the last ones where nothing was validated."""
+def _best_so_far(run: Run, params: np.ndarray) -> np.ndarray:
+    """The best validated parameters, or the latest where the score does not decide."""
+    return params if run.best_params is None else run.best_params
+
+
+def _params_to_keep(
+    run: Run, state: TrainState, reason: StopReason
+) -> tuple[np.ndarray, StopReason]:
+    """The parameters that become the model, and why training really stopped."""
+    judged = run.best_validation_score is not None and run.best_validation_score > -inf
+    params = _best_so_far(run, state.params)
     # Interrupted before the first score: what was learnt so far is better than nothing.
-    unjudged = reason is StopReason.INTERRUPTED and run.best_validation_score == -inf
-    return state.params if run.best_params is None or unjudged else run.best_params
+    if reason is StopReason.INTERRUPTED and not judged:
+        params = state.params
+    if reason is not StopReason.DIVERGED and np.isfinite(params).all():
+        return params, reason
+    if judged and run.best_params is not None:
+        return run.best_params, StopReason.DIVERGED
+    if not run.reached or run.safe_params is None:  # nothing better than before the call
+        return np.full_like(params, nan), StopReason.DIVERGED
+    return run.safe_params, StopReason.DIVERGED
 
 
 def _memory(est: BaseBackprop, state: TrainState, rate: float) -> dict[str, Any]:
     """What the next call needs to go on exactly, besides the public attributes."""
     return {
         "solver": options.optimizer_of(est).name,
-        "optimizer": state.optimizer,
+        # Moments that are no numbers would spoil every step to come.
+        "optimizer": {} if state.runs[0].diverged else state.optimizer,
         "epoch": state.clock.epoch,
         "learning_rate_init": rate,
         "initial_rate": float(state.initial_rate[0]),
@@ -370,4 +405,5 @@ def _publish_run(est: BaseBackprop, run: Run, state: TrainState) -> None:
     est.best_loss_ = run.best_loss
     est.history_ = run.history
     est.validation_scores_ = run.validation_scores
+    est.validation_loss_curve_ = run.validation_losses
     est.best_validation_score_ = run.best_validation_score

@@ -136,7 +136,7 @@ def encode_numbers(y: Any, dtype: Any, loss: Loss, link: Activation) -> Task:
             f"Targets from {smallest:g} to {largest:g} cannot all be reached: "
             f"output_activation={link.name!r} gives values between {link.bounds[0]:g} and "
             f"{link.bounds[1]:g}. Scale y, for instance with TransformedTargetRegressor.",
-            stacklevel=6,
+            stacklevel=7,
         )
     targets = np.asarray(y.reshape(len(y), -1), dtype, order="C")
     return Task(loss, link, loss.outputs_of(targets.shape[1]), targets)
@@ -168,12 +168,22 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     return weights
 
 
-def class_weights(y: Any, class_weight: Any, classes: np.ndarray) -> np.ndarray:
+def class_weights(
+    y: Any, class_weight: Any, classes: np.ndarray, counted: Any = None
+) -> np.ndarray:
     """The weight of each row by its class, of shape (n,).
 
-    For multilabel y, the product over the labels, as in scikit-learn.
+    For multilabel y, the product over the labels, as in scikit-learn. 'balanced' goes by how often
+    the classes occur in ``counted``, if given, rather than in y.
     """
     multilabel = y.ndim == 2 and y.shape[1] > 1
+    if isinstance(class_weight, str) and counted is not None:
+        dense = [part.toarray() if hasattr(part, "toarray") else part for part in (counted, y)]
+        n_counted = len(dense[0])
+        weights = compute_sample_weight(
+            class_weight, np.concatenate(dense), indices=np.arange(n_counted)
+        )
+        return weights[n_counted:]
     if isinstance(class_weight, str):
         if multilabel:
             y = y.toarray() if hasattr(y, "toarray") else y

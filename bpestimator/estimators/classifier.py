@@ -222,6 +222,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         weight_init: Any = "auto",
         max_grad_norm: Any = None,
         max_time: Any = None,
+        scoring: Any = None,
+        diagnostics: Any = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -253,8 +255,19 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         self.weight_init = weight_init
         self.max_grad_norm = max_grad_norm
         self.max_time = max_time
+        self.scoring = scoring
+        self.diagnostics = diagnostics
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> BackpropClassifier:
         """Learn from X and y.
 
         Parameters
@@ -263,6 +276,9 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         y : array-like of shape (n_samples,), or a multilabel indicator (n_samples, n_labels)
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts; a row of weight 0 teaches nothing.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Rows to validate on after each epoch, as ``X``, ``y`` and ``sample_weight`` are. With
+            ``early_stopping`` they decide, and all of ``X`` is trained on.
 
         Returns
         -------
@@ -274,12 +290,20 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
             For a parameter outside its range, data that are not finite or do not match, or
             weights that became infinite.
         """
-        self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
         return self
 
     @available_if(is_stochastic)
     def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> BackpropClassifier:
         """Learn one epoch from X and y, going on from what was learnt before.
 
@@ -290,6 +314,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
             Every class there will ever be; needed in the first call.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Rows to validate on.
 
         Returns
         -------
@@ -304,7 +330,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
             If the solver is 'lbfgs', which does not learn batch by batch.
         """
         announced = self._check_announced(classes)
-        self._fit(X, y, sample_weight, incremental=True, classes=announced)
+        validation = (X_val, y_val, sample_weight_val)
+        self._fit(X, y, sample_weight, incremental=True, classes=announced, validation=validation)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -381,6 +408,11 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         self.classes_ = classes
         self._takes_sparse_y = issparse(y)
 
+    def _check_known(self, y: Any) -> None:
+        found = _targets.classes_of(y, _targets.kind_of(y))
+        if np.setdiff1d(found, self.classes_).size:
+            raise ValueError(f"y_val has classes {found}, but y has only {self.classes_}.")
+
     def _encode(self, y: Any, dtype: Any) -> Task:
         kind, loss = _targets.kind_of(y), options.loss_of(self)
         smoothing = float(self.label_smoothing)
@@ -392,6 +424,12 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         if call.incremental:
             _targets.check_class_weight_of_chunk(self.class_weight)
         by_class = _targets.class_weights(y, self.class_weight, self.classes_)
+        return _targets.combined(weight, by_class)
+
+    def _weigh_held_out(self, y_val: Any, weight: np.ndarray | None, y: Any) -> np.ndarray | None:
+        if self.class_weight is None:
+            return weight
+        by_class = _targets.class_weights(y_val, self.class_weight, self.classes_, counted=y)
         return _targets.combined(weight, by_class)
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:

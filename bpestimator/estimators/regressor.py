@@ -215,6 +215,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         weight_init: Any = "auto",
         max_grad_norm: Any = None,
         max_time: Any = None,
+        scoring: Any = None,
+        diagnostics: Any = False,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -245,8 +247,19 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         self.weight_init = weight_init
         self.max_grad_norm = max_grad_norm
         self.max_time = max_time
+        self.scoring = scoring
+        self.diagnostics = diagnostics
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropRegressor:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> BackpropRegressor:
         """Learn from X and y.
 
         Parameters
@@ -255,6 +268,9 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts; a row of weight 0 teaches nothing.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Rows to validate on after each epoch, as ``X``, ``y`` and ``sample_weight`` are. With
+            ``early_stopping`` they decide, and all of ``X`` is trained on.
 
         Returns
         -------
@@ -266,11 +282,20 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
             For a parameter outside its range, data that are not finite or do not match,
             targets outside the loss's domain, or weights that became infinite.
         """
-        self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
         return self
 
     @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BackpropRegressor:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> BackpropRegressor:
         """Learn one epoch from X and y, going on from what was learnt before.
 
         Parameters
@@ -278,6 +303,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         X : array-like or sparse matrix of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Rows to validate on.
 
         Returns
         -------
@@ -290,7 +317,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         AttributeError
             If the solver is 'lbfgs', which does not learn batch by batch.
         """
-        self._fit(X, y, sample_weight, incremental=True)
+        validation = (X_val, y_val, sample_weight_val)
+        self._fit(X, y, sample_weight, incremental=True, validation=validation)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

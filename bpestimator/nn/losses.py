@@ -146,7 +146,7 @@ def mean_loss(loss: Loss, predictions: Array, y: Array, weight: Array | None) ->
     """Mean penalty of one model's predictions, of shape (rows, outputs)."""
     rows, outputs = predictions.shape
     record = np.empty((rows, loss.record_width(outputs)), predictions.dtype)
-    play(loss.note(predictions, y, record, Workspace((outputs,), rows, (), record.dtype)))
+    play(loss.note(predictions, y, record, Workspace((), rows, backward=False)))
     return float(loss.value(record, y, weight, outputs))
 
 

@@ -72,9 +72,14 @@ class Workspace:
             self.masked[layer] = empty_buffer(np.broadcast_shapes(inputs.shape, shape), dtype)
         return self.masks[layer]
 
-    def rewind(self) -> None:
-        """Let the requests that follow have the buffers of the earlier ones."""
-        self._taken = 0
+    @property
+    def taken(self) -> int:
+        """How many further buffers are in use."""
+        return self._taken
+
+    def rewind(self, taken: int = 0) -> None:
+        """Let the requests that follow have the buffers of the earlier ones, but for the first."""
+        self._taken = taken
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         """A buffer with arbitrary contents."""

@@ -33,7 +33,7 @@ from bpestimator.training.schedules import (
 )
 from bpestimator.training.state import Run, TrainState, generator_from, generator_state
 from bpestimator.training.stopping import Stopping, StopReason
-from bpestimator.training.trainer import TrainingRules, train
+from bpestimator.training.trainer import TrainingRules, Validation, train
 
 __all__ = [
     "Adaptive",
@@ -60,6 +60,7 @@ __all__ = [
     "Optimizer",
     "RMSprop",
     "Run",
+    "Validation",
     "Schedule",
     "StopReason",
     "Stopping",

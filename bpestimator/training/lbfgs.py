@@ -5,7 +5,8 @@ The method is scipy's. This file gives it the objective on flat arrays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from math import inf
 from time import perf_counter
 from typing import Any
@@ -36,11 +37,9 @@ class LBFGSResult:
     n_iter : int
     problem : str
         Why it ended early, in scipy's words; empty if it converged.
-    interrupted, out_of_time : bool
-        Whether Ctrl-C, or ``max_seconds``, ended it; then ``params`` are the last completed
-        iteration's.
-    losses, seconds : list of float
-        One entry an iteration.
+    interrupted, out_of_time, stopped : bool
+        Whether Ctrl-C, ``max_seconds`` or ``watch`` ended it; then ``params`` are the last
+        completed iteration's.
     """
 
     params: Array
@@ -49,12 +48,14 @@ class LBFGSResult:
     problem: str = ""
     interrupted: bool = False
     out_of_time: bool = False
-    losses: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    stopped: bool = False
 
 
-class _OutOfTimeError(Exception):
+class _LeaveError(Exception):
     """Raised inside scipy's minimiser, to leave it."""
+
+
+Watch = Callable[[Array, float, float], bool]
 
 
 class FullBatch:
@@ -130,6 +131,7 @@ def minimize_lbfgs(
     max_fun: int,
     max_seconds: float = inf,
     report: Report | None = None,
+    watch: Watch | None = None,
 ) -> LBFGSResult:
     """Minimise the penalised loss over all rows from ``params`` of shape (P,).
 
@@ -143,6 +145,8 @@ def minimize_lbfgs(
         Asked after each iteration.
     report : callable, optional
         Takes a line per iteration.
+    watch : callable, optional
+        Takes each iteration's parameters, loss and seconds; True ends the minimisation.
 
     Source: Byrd, Lu, Nocedal and Zhu, SIAM J. Scientific Computing 16 (1995).
     """
@@ -164,12 +168,12 @@ def minimize_lbfgs(
         best.params, best.loss = point.copy(), loss_here
         best.n_iter += 1
         began, now = now, perf_counter()
-        best.losses.append(loss_here)
-        best.seconds.append(now - began)
         if report is not None:
             report(f"Iteration {best.n_iter}, loss = {best.loss:.8f}")
-        if now - start > max_seconds:
-            raise _OutOfTimeError
+        best.stopped = watch is not None and watch(best.params, loss_here, now - began)
+        best.out_of_time = now - start > max_seconds
+        if best.stopped or best.out_of_time:
+            raise _LeaveError
 
     try:
         with np.errstate(all="ignore"):
@@ -184,12 +188,12 @@ def minimize_lbfgs(
     except KeyboardInterrupt:
         best.interrupted = True
         return best
-    except _OutOfTimeError:
-        best.out_of_time = True
+    except _LeaveError:
         return best
+    reached = best.params if best.n_iter and not np.isfinite(found.x).all() else found.x
     return replace(
         best,
-        params=found.x,
+        params=reached,
         loss=float(found.fun),
         n_iter=min(int(found.nit), max_iter),
         problem="" if found.status == 0 else str(found.message),

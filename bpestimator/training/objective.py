@@ -9,7 +9,7 @@ from numpy import divide, multiply
 
 from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.network import NetworkSpec, SparseRows, backward, forward
-from bpestimator.nn.tape import Calls, call
+from bpestimator.nn.tape import Calls, call, play
 from bpestimator.nn.workspace import Workspace
 from bpestimator.training.dropout import Dropout
 from bpestimator.training.penalties import L2, squared_norms
@@ -127,6 +127,20 @@ class Objective:
         """The weights in a block of parameters: those that the penalty concerns."""
         start, stop, _ = block.indices(self.flat.shape[-1])
         return self.flat[..., start : min(stop, self.spec.layout.n_weights)]
+
+    def slopes(self, rows: int) -> list[Array]:
+        """The slope of each hidden layer's activation, where the last batch of that size left it.
+
+        Arrays of shape lead + (rows, width).
+        """
+        ws, found = self._workspaces[rows], []
+        in_use = ws.taken
+        for output, activation in zip(ws.outputs[:-1], self.spec.activations, strict=True):
+            slope = np.ones_like(output)
+            play(activation.backward(output, slope, ws))
+            found.append(slope)
+        ws.rewind(in_use)
+        return found
 
     def value(
         self, record: Array, y: Array, weight: Array | None, norms: Array, totals: Any

@@ -14,7 +14,7 @@ from bpestimator.training.schedules import Clock
 
 
 def _empty_history() -> dict[str, list[float]]:
-    names = ("epoch", "loss", "validation_score", "learning_rate", "seconds")
+    names = ("epoch", "loss", "validation_loss", "validation_score", "learning_rate", "seconds")
     return {name: [] for name in names}
 
 
@@ -30,30 +30,81 @@ class Run:
         One penalised training loss an epoch, over the model's life.
     best_loss : float or None
         Lowest training loss; None where a validation score decides instead.
-    validation_scores, best_validation_score : list of float, float; or None
+    validation_scores, validation_losses : list of float, or None
+        One score and one loss of the held-out rows an epoch; None without such rows.
+    best_validation_score : float or None
         None where the training loss decides.
     best_params : ndarray of shape (P,) or None
         Parameters of the best validation score; None until there is one.
     stalled : int
         Epochs in a row without an improvement of at least ``tol``.
+    diverged : bool
+        Whether the loss exploded.
+    reached : bool
+        Whether the first epoch of this call has ended with finite parameters.
+    start_params : ndarray of shape (P,) or None
+        The parameters before the latest epoch.
+    safe_params, lowest_loss, epoch_kept : ndarray of shape (P,) or None, float, int
+        The parameters before the epoch of the lowest training loss of this call, that loss, and
+        the epoch before: what is left of a run that diverges. An epoch's loss speaks for the
+        parameters that it starts from; those that it ends with may have exploded already.
     history : dict of lists of float
-        One entry an epoch, over the model's life; NaN where there is no validation score.
+        One entry an epoch, over the model's life; NaN where there is no such number.
     """
 
     n_iter: int = 0
     loss_curve: list[float] = field(default_factory=list)
     best_loss: float | None = inf
     validation_scores: list[float] | None = None
+    validation_losses: list[float] | None = None
     best_validation_score: float | None = None
     best_params: Array | None = None
     stalled: int = 0
+    diverged: bool = False
+    reached: bool = False
+    start_params: Array | None = None
+    safe_params: Array | None = None
+    lowest_loss: float = inf
+    epoch_kept: int = 0
     history: dict[str, list[float]] = field(default_factory=_empty_history)
 
-    def note_epoch(self, loss: float, rate: float, seconds: float) -> None:
-        """Write an epoch down, its score still unknown."""
-        epoch = len(self.history["epoch"]) + 1
-        for name, value in zip(self.history, (epoch, loss, nan, rate, seconds), strict=True):
-            self.history[name].append(value)
+    @property
+    def follows_score(self) -> bool:
+        """Whether the validation score decides rather than the training loss."""
+        return self.best_validation_score is not None
+
+    def note_epoch(self, **entries: float) -> None:
+        """Write an epoch of the history; what is unknown is NaN, as it was in earlier epochs."""
+        passed = len(self.history["epoch"])
+        for name in entries:
+            self.history.setdefault(name, [nan] * passed)
+        for name, column in self.history.items():
+            column.append(entries.get(name, nan))
+        self.history["epoch"][-1] = passed + 1
+
+    def note_validation(self, score: float, loss: float) -> None:
+        """Write down what the held-out rows say of the epoch noted last."""
+        for name, value in (("validation_score", score), ("validation_loss", loss)):
+            self.history[name][-1] = value
+        self.validation_scores = self.validation_scores if self.validation_scores else []
+        self.validation_losses = self.validation_losses if self.validation_losses else []
+        self.validation_scores.append(score)
+        self.validation_losses.append(loss)
+
+    def begin_epoch(self, params: Array) -> None:
+        """Remember where an epoch starts."""
+        if self.n_iter == 1:
+            self.reached = bool(np.isfinite(params).all())
+        if self.start_params is None:
+            self.start_params = params.copy()
+        else:
+            np.copyto(self.start_params, params)
+
+    def keep_start(self) -> None:
+        """Keep the parameters that the epoch started from, if its loss is the lowest so far."""
+        if self.loss_curve[-1] < self.lowest_loss:
+            self.lowest_loss, self.epoch_kept = self.loss_curve[-1], self.n_iter - 1
+            self.start_params, self.safe_params = self.safe_params, self.start_params
 
 
 @dataclass

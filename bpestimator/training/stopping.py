@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from math import isfinite
 
 from bpestimator.training.schedules import Schedule
 from bpestimator.training.state import Run
 
 Report = Callable[[str], None]
+
+# A loss that has grown by this factor since the first epoch has exploded. So large a factor cuts
+# no run short that scikit-learn completes: Adam at a rate of 100 may reach 1e10 and return.
+EXPLOSION = 1e20
 
 
 class Verdict(Enum):
@@ -23,8 +28,10 @@ class StopReason(Enum):
     """Why training ended."""
 
     CONVERGED = "converged"
+    DIVERGED = "diverged"
     MAX_EPOCHS = "max_epochs"
     MAX_TIME = "max_time"
+    CALLBACK = "callback"
     INTERRUPTED = "interrupted"
 
 
@@ -60,6 +67,11 @@ class Stopping:
         run.stalled = run.stalled + 1 if stalled else 0
         return is_best
 
+    def explodes(self, run: Run) -> bool:
+        """Whether the latest loss is no number, or beyond all hope compared with the first."""
+        loss, first = run.loss_curve[-1], run.loss_curve[-run.n_iter]
+        return not isfinite(loss) or loss > EXPLOSION * abs(first) > 0
+
     def judge(self, run: Run, rate: float, schedule: Schedule, report: Report | None) -> Verdict:
         """What follows now that ``run`` has stalled at ``rate`` for too long."""
         verdict, consequence = Verdict.STOP, "Stopping."
@@ -73,7 +85,7 @@ class Stopping:
         if report is not None:
             watched = (
                 f"Training loss did not improve more than tol={self.tol:f}"
-                if run.validation_scores is None
+                if not run.follows_score
                 else f"Validation score did not improve more than tol={self.tol:f}"
             )
             report(f"{watched} for {self.patience:.0f} consecutive epochs. {consequence}")

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, chain
-from math import inf
+from math import inf, nan
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, Shape, empty_buffer
+from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.nn.tape import Call, Calls
 from bpestimator.training.batches import Batches
 from bpestimator.training.blocks import block_of, blocks
 from bpestimator.training.clipping import clip
+from bpestimator.training.diagnostics import Diagnostics
 from bpestimator.training.dropout import Dropout
 from bpestimator.training.objective import Batch, Objective, check_total
 from bpestimator.training.optimizers import Optimizer
@@ -29,7 +30,23 @@ from bpestimator.training.schedules import Clock, Schedule
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import Report, Stopping, StopReason, Verdict
 
-Validate = Callable[[Array], float]
+
+class Validation(NamedTuple):
+    """What held-out rows say of a model: a score, more is better, and the loss."""
+
+    score: float
+    loss: float
+
+
+Validate = Callable[[Array], Validation]
+
+
+class Monitor(Protocol):
+    """Is told of every epoch, and may stop training after one."""
+
+    def begin_epoch(self) -> None: ...
+
+    def end_epoch(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,8 @@ class TrainingRules:
         Of this call; asked after each epoch.
     dropout : Dropout or None, default=None
         Draws from the state's generator.
+    diagnostics : bool, default=False
+        Whether the history tells of each layer, see :mod:`bpestimator.training.diagnostics`.
     """
 
     optimizer: Optimizer
@@ -60,6 +79,7 @@ class TrainingRules:
     max_grad_norm: Any = inf
     max_seconds: float = inf
     dropout: Dropout | None = None
+    diagnostics: bool = False
 
 
 class _Group(NamedTuple):
@@ -96,6 +116,7 @@ class Descent:
             spec, state.params, rules.penalty, rules.dropout, state.generator
         )
         lead, dtype = state.params.shape[:-1], state.params.dtype
+        self._diagnostics = Diagnostics(self._objective) if rules.diagnostics else None
         self._optimizer, self._schedule = rules.optimizer, rules.schedule
         self._max_grad_norm = rules.max_grad_norm
         self._rate = np.empty((*lead, 1), dtype)
@@ -127,6 +148,7 @@ class Descent:
         objective, state = self._objective, self._state
         clipped = np.isfinite(self._max_grad_norm).any()
         return [
+            *(self._diagnostics.keep_parameters() if self._diagnostics else ()),
             *objective.norms(norms),
             *objective.summed(batch, self._record[..., rows, :]),
             *(self._clip(batch.total) if clipped else ()),
@@ -150,6 +172,8 @@ class Descent:
         memory = block_of(state.optimizer, block, state.params.shape)
         if total is not None:
             yield from objective.finished(total, block)
+        if self._diagnostics is not None:
+            yield from self._diagnostics.keep_gradient(block)
         yield from self._optimizer.decay(objective.weights_in(block), self._rate)
         yield from self._optimizer.step(params, grads, memory, self._factor, scratch)
 
@@ -189,9 +213,13 @@ class Descent:
         # Added one after the other, as scikit-learn does.
         return np.add.accumulate(in_order, -1)[..., -1] / self._batches.n_rows
 
-    def rate_of(self, model: Shape) -> float:
-        """The learning rate of the last step."""
-        return float(self._rate[model].item())
+    def entries(self) -> dict[str, Array]:
+        """What else the history tells of the epoch, of shape lead."""
+        entries = {"learning_rate": self._rate[..., 0]}
+        if self._diagnostics is not None:
+            last = self._batches.n_rows % self._batches.batch_size or self._batches.batch_size
+            entries |= self._diagnostics.measure(last)
+        return entries
 
     def _set_rate(self, clock: Clock) -> None:
         self._rate[...] = self._schedule.rate(self._state.initial_rate, clock)
@@ -215,6 +243,7 @@ def train(
     *,
     validate: Validate | None = None,
     report: Report | None = None,
+    monitor: Monitor | None = None,
 ) -> StopReason:
     """Advance ``state`` until every model stops or ``rules.max_epochs`` have passed.
 
@@ -227,10 +256,11 @@ def train(
         Changed in place. With models in lockstep, one that stops keeps the parameters it
         stopped with.
     validate : callable, optional
-        Takes the parameters of one model, of shape (P,), and returns its score; more is
-        better. Then the score decides, and the best parameters are kept in the run.
+        Takes the parameters of one model, of shape (P,), and returns a Validation. In a run
+        that follows its score the score decides, and the run keeps the best parameters.
     report : callable, optional
         Takes each line worth telling.
+    monitor : Monitor, optional
 
     Returns
     -------
@@ -243,24 +273,31 @@ def train(
         with np.errstate(all="ignore"):
             descent = Descent(spec, batches, rules, state)
             for _ in range(rules.max_epochs):
+                if monitor is not None:
+                    monitor.begin_epoch()
+                for number, model in enumerate(models):
+                    if number not in finished:
+                        state.runs[number].begin_epoch(state.params[model])
                 losses = descent.epoch()
                 state.clock = state.clock.after(batches.n_rows)
                 began, now = now, perf_counter()
+                entries = descent.entries()
                 for number, model in enumerate(models):
                     if number in finished:
                         continue
-                    run = state.runs[number]
+                    run, params = state.runs[number], state.params[model]
                     _record_epoch(run, np.float64(losses[model]), report)
-                    run.note_epoch(run.loss_curve[-1], descent.rate_of(model), now - began)
-                    if validate is not None:
-                        _record_score(run, validate(state.params[model]), report)
-                    if rules.stopping.note(run):
-                        run.best_params = state.params[model].copy()
-                    stalled = run.stalled > rules.stopping.patience and not rules.schedule.cycles
-                    if stalled and _stops(run, state.initial_rate[model], rules, report):
-                        finished[number] = state.params[model].copy()
+                    told = {name: float(value[model]) for name, value in entries.items()}
+                    run.note_epoch(loss=run.loss_curve[-1], seconds=now - began, **told)
+                    if _is_finished(
+                        run, params, state.initial_rate[model], rules, validate, report
+                    ):
+                        finished[number] = params.copy()
+                if monitor is not None and monitor.end_epoch():
+                    return StopReason.CALLBACK
                 if len(finished) == len(models):
-                    return StopReason.CONVERGED
+                    diverged = all(run.diverged for run in state.runs)
+                    return StopReason.DIVERGED if diverged else StopReason.CONVERGED
                 if now - start > rules.max_seconds:
                     return StopReason.MAX_TIME
         return StopReason.MAX_EPOCHS
@@ -269,6 +306,32 @@ def train(
     finally:
         for number, params in finished.items():
             state.params[models[number]] = params
+
+
+def _is_finished(
+    run: Run,
+    params: Array,
+    initial_rate: Array,
+    rules: TrainingRules,
+    validate: Validate | None,
+    report: Report | None,
+) -> bool:
+    """Whether a model stops after the epoch just recorded; judges, keeps, shrinks its rate."""
+    if rules.stopping.explodes(run):
+        run.diverged = True
+        if validate is not None:
+            run.note_validation(nan, nan)
+        return True
+    run.keep_start()
+    if validate is not None:
+        validation = validate(params)
+        run.note_validation(*validation)
+        if report is not None:
+            report(f"Validation score: {validation.score:f}")
+    if rules.stopping.note(run):
+        run.best_params = params.copy()
+    stalled = run.stalled > rules.stopping.patience and not rules.schedule.cycles
+    return stalled and _stops(run, initial_rate, rules, report)
 
 
 def _stops(run: Run, initial_rate: Array, rules: TrainingRules, report: Report | None) -> bool:
@@ -284,12 +347,3 @@ def _record_epoch(run: Run, loss: float, report: Report | None) -> None:
     run.loss_curve.append(loss)
     if report is not None:
         report(f"Iteration {run.n_iter}, loss = {loss:.8f}")
-
-
-def _record_score(run: Run, score: float, report: Report | None) -> None:
-    if run.validation_scores is None:
-        run.validation_scores = []
-    run.validation_scores.append(score)
-    run.history["validation_score"][-1] = score
-    if report is not None:
-        report(f"Validation score: {score:f}")

@@ -88,6 +88,10 @@ PARAMETERS = {
         "one of 'auto', 'exp', 'identity', 'logistic', 'softplus', 'tanh'",
         ["relu", "Exp", None, 1, np.exp],
     ),
+    "scoring": (
+        "None, 'loss', a name among sklearn.metrics.get_scorer_names()", ["acc", 1, True, ["r2"]]
+    ),
+    "diagnostics": ("True or False", [1, 0, "True", None]),
     "dropout": (
         "a float in the range [0, 1), or a list of such, one per hidden layer",
         [-0.1, 1, nan, "0.1", None, [0.1, 1], ["0.1"], {0.1: 1}],
@@ -335,7 +339,7 @@ DATA = {
         "has no attribute 'partial_fit'",
     ),
     "weights that overflow": (
-        regressor(solver="sgd", learning_rate_init=1.0, max_iter=500), lambda e: e.fit(X, 1e90 * Y),
+        regressor(solver="sgd", learning_rate_init=1.0), lambda e: e.fit(X, 1e200 * Y),
         "non-finite parameter weights.*learning_rate_init",
     ),
     "unfitted predict": (classifier(), lambda e: e.predict(X), "not fitted yet"),

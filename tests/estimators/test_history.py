@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 RNG = np.random.RandomState(0)
 X = RNG.randn(150, 4)
 Y = (X[:, 0] + 0.5 * RNG.randn(150) > 0).astype(int)
-NAMES = ["epoch", "loss", "validation_score", "learning_rate", "seconds"]
+NAMES = ["epoch", "loss", "validation_loss", "validation_score", "learning_rate", "seconds"]
 
 
 def model(**params):

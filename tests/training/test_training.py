@@ -23,6 +23,7 @@ from bpestimator.training import (
     StopReason,
     TrainingRules,
     TrainState,
+    Validation,
     train,
 )
 from bpestimator.training import batches as batches_module
@@ -235,7 +236,7 @@ def test_the_best_validated_parameters_are_kept():
 
     def validate(params):
         seen.append(params.copy())
-        return next(scores)
+        return Validation(next(scores), 0.0)
 
     run(spec, x, y, state, rules(Adam(), epochs=5), validate=validate)
     assert state.runs[0].best_validation_score == 0.9

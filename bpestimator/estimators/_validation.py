@@ -1,0 +1,112 @@
+"""Validation: rows that are not trained on, and what they say of a model."""
+
+from __future__ import annotations
+
+from copy import copy
+from math import nan
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import train_test_split
+
+from bpestimator.nn import mean_loss, predict
+from bpestimator.training import Validation
+
+if TYPE_CHECKING:
+    from bpestimator.estimators._base import BaseBackprop
+    from bpestimator.estimators._solvers import Problem
+
+
+class HeldOut(NamedTuple):
+    """Rows to validate on.
+
+    x : ndarray or sparse matrix of shape (n, features)
+    y : as the user wrote it, validated
+    targets : y as the loss takes it
+    weight : ndarray of shape (n,) or None
+    """
+
+    x: Any
+    y: Any
+    targets: np.ndarray
+    weight: np.ndarray | None
+
+
+def hold_out(est: BaseBackprop, problem: Problem) -> tuple[np.ndarray, HeldOut]:
+    """Split ``validation_fraction`` off: the rows to train on, and the others."""
+    x, weight = problem.x, problem.weight
+    if est.validation_fraction == 0:
+        raise ValueError(
+            "early_stopping=True needs a 'validation_fraction' above 0, such as 0.1. Got "
+            f"{est.validation_fraction!r}."
+        )
+    rows, others = train_test_split(
+        np.arange(x.shape[0]),
+        random_state=problem.rng,
+        test_size=est.validation_fraction,
+        stratify=est._strata(problem.targets),
+    )
+    if others.size < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of "
+            f"your dataset. Got {others.size} of {x.shape[0]} rows with "
+            f"validation_fraction={est.validation_fraction}."
+        )
+    weight = None if weight is None else weight[others]
+    if weight is not None and not weight.any():
+        raise ValueError(
+            f"No row of the validation set counts: the weights of all {others.size} are zero. "
+            "Increase 'validation_fraction', or give more rows or classes a weight above 0."
+        )
+    return rows, HeldOut(x[others], problem.y[others], problem.targets[others], weight)
+
+
+class Validator:
+    """Score and loss of the held-out rows, as a function of the parameters.
+
+    Parameters
+    ----------
+    est : BaseBackprop
+        Being fitted; its ``scoring`` names the score.
+    problem : Problem
+    held_out : HeldOut
+    """
+
+    def __init__(self, est: BaseBackprop, problem: Problem, held_out: HeldOut) -> None:
+        self._est, self._problem, self._held_out = est, problem, held_out
+        self._by_loss = isinstance(est.scoring, str) and est.scoring == "loss"
+        by_default = est.scoring is None or self._by_loss
+        self._scorer = None if by_default else get_scorer(est.scoring)
+
+    def __call__(self, params: np.ndarray) -> Validation:
+        spec, (x, _, targets, weight) = self._problem.spec, self._held_out
+        # All rows at once: in chunks, the last bit of a score could differ.
+        predictions = predict(x, spec.layout.bind(params), spec, in_chunks=False)
+        loss = mean_loss(spec.loss, predictions, targets, weight)
+        if self._by_loss:
+            return Validation(-loss, loss)
+        if self._scorer is not None:
+            return Validation(self._score(params, predictions), loss)
+        score = self._est._score_predictions(targets, predictions, weight, spec.link.name)
+        return Validation(score, loss)
+
+    def _score(self, params: np.ndarray, predictions: np.ndarray) -> float:
+        """The score by the user's scorer; NaN for predictions that it could not take."""
+        assert self._scorer is not None
+        if not np.isfinite(predictions).all():
+            return nan
+        x, y, _, weight = self._held_out
+        weights = {} if weight is None else {"sample_weight": weight}
+        return float(self._scorer(as_fitted(self._est, self._problem, params), x, y, **weights))
+
+
+def as_fitted(est: BaseBackprop, problem: Problem, params: np.ndarray) -> BaseBackprop:
+    """A shallow copy of an estimator in training whose model is ``params``.
+
+    It takes plain arrays, as the validated rows are, whatever the estimator was fitted on.
+    """
+    view = copy(est)
+    view.__dict__.pop("feature_names_in_", None)
+    view._publish(problem, params, {})
+    return view

@@ -1,0 +1,67 @@
+"""Diagnostics: how healthy the last step of an epoch was, layer by layer.
+
+For the weights W_k of layer k (1 is next to the features), the step's gradient dW_k and its
+change of W_k:
+
+gradient_norm_k : |dW_k|, the penalty's share included; far below the last layer's, it vanishes
+weight_norm_k : |W_k|
+update_ratio_k : |change of W_k| / |W_k|; about 1e-3 is healthy
+idle_units_k : share of the hidden units whose activation has a slope below 0.01 for every row of
+    the batch: dead relus, saturated tanh and logistic units, which learn nothing
+
+Norms are Euclidean.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.tape import Calls, call
+from bpestimator.training.objective import Objective
+
+# tanh is that flat beyond 2.99, the logistic function (whose slope is at most 1/4) beyond 4.58.
+FLAT = 0.01
+
+
+class Diagnostics:
+    """Watches the steps of an objective.
+
+    Parameters
+    ----------
+    objective : Objective
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        flat = objective.flat
+        self._before = empty_buffer(flat.shape, flat.dtype)
+        self._gradient = empty_buffer(flat.shape, flat.dtype)
+
+    def keep_parameters(self) -> Calls:
+        """What a step does first."""
+        yield call(np.copyto, self._before, self._objective.flat)
+
+    def keep_gradient(self, block: slice) -> Calls:
+        """What a step does once a block of its gradient is finished."""
+        yield call(np.copyto, self._gradient[..., block], self._objective.grad[..., block])
+
+    def measure(self, rows: int) -> dict[str, Array]:
+        """Each measure, of shape lead, after a step on a batch of that many rows."""
+        bind = self._objective.spec.layout.bind
+        measures: dict[str, Any] = {}
+        gradients, befores, afters = (
+            bind(flat).weights for flat in (self._gradient, self._before, self._objective.flat)
+        )
+        for k, (gradient, before, after) in enumerate(
+            zip(gradients, befores, afters, strict=True), start=1
+        ):
+            measures[f"gradient_norm_{k}"] = np.linalg.norm(gradient, axis=(-2, -1))
+            measures[f"weight_norm_{k}"] = np.linalg.norm(after, axis=(-2, -1))
+            change = np.linalg.norm(after - before, axis=(-2, -1))
+            measures[f"update_ratio_{k}"] = change / np.linalg.norm(before, axis=(-2, -1))
+        for k, slope in enumerate(self._objective.slopes(rows), start=1):
+            measures[f"idle_units_{k}"] = (np.abs(slope) < FLAT).all(axis=-2).mean(axis=-1)
+        return measures
