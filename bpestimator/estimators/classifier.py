@@ -24,8 +24,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     """Multilayer perceptron for classification, trained by hand-written backpropagation.
 
     A drop-in for :class:`sklearn.neural_network.MLPClassifier`: for the same parameters and
-    ``random_state``, the same weights. It minimises the mean log loss
-    -log p(true class) plus alpha / (2 n) times the sum of squared weights, with p the softmax
+    ``random_state``, the same weights. It minimises the mean loss, by default
+    -log p(true class), plus alpha / (2 n) times the sum of squared weights, with p the softmax
     of the outputs; for two classes and for multilabel y, the logistic function of each output.
 
     Parameters
@@ -90,8 +90,9 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     nesterovs_momentum : bool, default=True
         Whether 'sgd' looks ahead by that change.
     early_stopping : bool, default=False
-        Whether to hold out ``validation_fraction`` of the rows, stop once their score has not
-        improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best epoch's weights.
+        Whether to hold out ``validation_fraction`` of the rows (or go by ``X_val``), stop once
+        their score has not improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best
+        epoch's weights.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping, in [0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -103,18 +104,45 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         Epochs in a row without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
+    loss : str or Loss, default='log_loss'
+        - 'log_loss': -log p(true class).
+        - 'squared_error': half the squared distance of the probabilities from 1 for the true class
+          and 0 for the others (the Brier score); gentler on wrong labels.
+        - 'focal': -(1 - p)^2 log p, which spends itself on what is still wrong; see
+          :class:`bpestimator.Focal`.
+        - :class:`bpestimator.CustomLoss`: a function and its derivative of your own
     class_weight : dict, 'balanced', list of dicts or None, default=None
         How much each class counts, on top of ``sample_weight``: a dict from label to weight (1
         for labels it lacks), or 'balanced': n_samples / (n_classes * rows of the class). For
         multilabel y a list of one dict, or 'balanced', for all labels. It weighs the score that
         ``early_stopping`` watches, too. ``partial_fit`` takes dicts only: a chunk does not tell
         how often a class occurs in all data.
+    label_smoothing : float, default=0.0
+        Share s of each target that is spread evenly over the k classes: 1 becomes 1 - s + s / k,
+        and 0 becomes s / k (k = 2 for two classes and for each label). In [0, 1).
+    dropout : float or list of float, default=0.0
+        Share of the hidden units left out at random in each step of training, in [0, 1); the
+        others grow by 1 / (1 - rate). A list has one rate per hidden layer, and may have one more
+        at its front, that of the features. Not used by 'lbfgs'.
+    weight_init : str or Initializer, default='auto'
+        How the first weights are drawn: 'auto' as scikit-learn does; 'glorot_uniform',
+        'glorot_normal', 'he_uniform', 'he_normal', 'lecun_uniform', 'lecun_normal', 'orthogonal'
+        with biases of 0; or an object such as :class:`bpestimator.Orthogonal`.
     max_grad_norm : float or None, default=None
         Longest gradient, in the Euclidean norm over all weights and biases: a longer one is
         shortened to it before the step. Above 0; not used by 'lbfgs'.
     max_time : float or None, default=None
         Seconds after which a call stops, with a warning, at the end of the epoch (of 'lbfgs':
         the iteration). Above 0.
+    scoring : str, callable or None, default=None
+        What validation scores, more being better: a scorer of scikit-learn, such as
+        'balanced_accuracy' or 'neg_log_loss', 'loss' for the loss itself, or None for the accuracy.
+        Of use with ``early_stopping`` or ``X_val``.
+    diagnostics : bool, default=False
+        Whether ``history_`` also tells, for the last step of each epoch and each layer k = 1, 2,
+        ..., 'gradient_norm_k', 'weight_norm_k', 'update_ratio_k' (change over weight; about 1e-3
+        is healthy) and 'idle_units_k' (share of hidden units that are dead or saturated). Not
+        used by 'lbfgs'.
 
     Attributes
     ----------
@@ -132,19 +160,21 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     best_loss_ : float or None
         The lowest of them; None with ``early_stopping``. Not with 'lbfgs'.
     validation_scores_ : list of float or None
-        Accuracy of the held-out rows after each epoch, with ``early_stopping``.
+        Accuracy, or the score that ``scoring`` names, of the validation rows after each epoch.
     best_validation_score_ : float or None
-        The highest of them.
+        The highest of them, with ``early_stopping``.
+    validation_loss_curve_ : list of float or None
+        The loss of the validation rows after each epoch, without the penalty.
     learning_rate_ : float
         The learning rate of the last step. Not with 'lbfgs'.
     history_ : dict of lists of float
         One entry an epoch (of 'lbfgs': an iteration) over the model's life, ready for
-        ``pandas.DataFrame``: 'epoch', 'loss', 'validation_score', 'learning_rate', 'seconds'; NaN
-        where there is no such number.
+        ``pandas.DataFrame``: 'epoch', 'loss', 'validation_loss', 'validation_score',
+        'learning_rate', 'seconds'; NaN where there is no such number.
     stop_reason_ : str
         Why the last call stopped, in a word and a sentence: 'converged: ...', 'max_iter: ...',
-        'max_time: ...', 'interrupted: ...' or 'partial_fit: ...'; with 'lbfgs' also
-        'max_fun: ...' or 'failed: ...'.
+        'max_time: ...', 'diverged: ...' (then the best finite weights are kept), 'callback: ...',
+        'interrupted: ...' or 'partial_fit: ...'; with 'lbfgs' also 'max_fun: ...' or 'failed: ...'.
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
     t_ : int

@@ -28,10 +28,21 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        - 'squared_error': (y - prediction)^2 / 2, with the output as the prediction.
+    loss : str or Loss, default='squared_error'
+        Below, r = prediction - y. Objects take parameters: ``loss=Huber(delta=1.5)``.
+
+        - 'squared_error': r^2 / 2; predicts the mean.
+        - 'absolute_error': |r|; predicts the median.
+        - 'huber', 'log_cosh': squared near 0 and absolute far away, see
+          :class:`bpestimator.Huber` and ``LogCosh``.
+        - 'quantile': the pinball loss of the median; :class:`bpestimator.Quantile` for others.
+          ``loss=Quantile([0.05, 0.5, 0.95])`` predicts three at once, which never cross, in an
+          array of shape (n_samples, 3).
         - 'poisson': y log(y / prediction) - y + prediction, half the Poisson deviance, with
           exp(output) as the prediction; y >= 0.
+        - 'gamma': y / prediction - 1 - log(y / prediction), half the gamma deviance, with
+          exp(output) as the prediction; y > 0.
+        - :class:`bpestimator.CustomLoss`: a function and its derivative of your own
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer, from the inputs on. ``()`` is a linear model.
     activation : str, Activation, or a list of these, one per hidden layer, default='relu'
@@ -92,8 +103,9 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     nesterovs_momentum : bool, default=True
         Whether 'sgd' looks ahead by that change.
     early_stopping : bool, default=False
-        Whether to hold out ``validation_fraction`` of the rows, stop once their score has not
-        improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best epoch's weights.
+        Whether to hold out ``validation_fraction`` of the rows (or go by ``X_val``), stop once
+        their score has not improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best
+        epoch's weights.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping, in [0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -105,12 +117,32 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         Epochs in a row without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
+    output_activation : str, default='auto'
+        What the outputs go through: 'identity', 'logistic', 'tanh', 'exp', 'softplus', or 'auto',
+        what suits the loss: 'exp' for 'poisson' and 'gamma', otherwise 'identity'.
+    dropout : float or list of float, default=0.0
+        Share of the hidden units left out at random in each step of training, in [0, 1); the
+        others grow by 1 / (1 - rate). A list has one rate per hidden layer, and may have one more
+        at its front, that of the features. Not used by 'lbfgs'.
+    weight_init : str or Initializer, default='auto'
+        How the first weights are drawn: 'auto' as scikit-learn does; 'glorot_uniform',
+        'glorot_normal', 'he_uniform', 'he_normal', 'lecun_uniform', 'lecun_normal', 'orthogonal'
+        with biases of 0; or an object such as :class:`bpestimator.Orthogonal`.
     max_grad_norm : float or None, default=None
         Longest gradient, in the Euclidean norm over all weights and biases: a longer one is
         shortened to it before the step. Above 0; not used by 'lbfgs'.
     max_time : float or None, default=None
         Seconds after which a call stops, with a warning, at the end of the epoch (of 'lbfgs':
         the iteration). Above 0.
+    scoring : str, callable or None, default=None
+        What validation scores, more being better: a scorer of scikit-learn, such as
+        'balanced_accuracy' or 'neg_log_loss', 'loss' for the loss itself, or None for R^2.
+        Of use with ``early_stopping`` or ``X_val``.
+    diagnostics : bool, default=False
+        Whether ``history_`` also tells, for the last step of each epoch and each layer k = 1, 2,
+        ..., 'gradient_norm_k', 'weight_norm_k', 'update_ratio_k' (change over weight; about 1e-3
+        is healthy) and 'idle_units_k' (share of hidden units that are dead or saturated). Not
+        used by 'lbfgs'.
 
     Attributes
     ----------
@@ -126,19 +158,21 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     best_loss_ : float or None
         The lowest of them; None with ``early_stopping``. Not with 'lbfgs'.
     validation_scores_ : list of float or None
-        R^2 of the held-out rows after each epoch, with ``early_stopping``.
+        R^2, or the score that ``scoring`` names, of the validation rows after each epoch.
     best_validation_score_ : float or None
-        The highest of them.
+        The highest of them, with ``early_stopping``.
+    validation_loss_curve_ : list of float or None
+        The loss of the validation rows after each epoch, without the penalty.
     learning_rate_ : float
         The learning rate of the last step. Not with 'lbfgs'.
     history_ : dict of lists of float
         One entry an epoch (of 'lbfgs': an iteration) over the model's life, ready for
-        ``pandas.DataFrame``: 'epoch', 'loss', 'validation_score', 'learning_rate', 'seconds'; NaN
-        where there is no such number.
+        ``pandas.DataFrame``: 'epoch', 'loss', 'validation_loss', 'validation_score',
+        'learning_rate', 'seconds'; NaN where there is no such number.
     stop_reason_ : str
         Why the last call stopped, in a word and a sentence: 'converged: ...', 'max_iter: ...',
-        'max_time: ...', 'interrupted: ...' or 'partial_fit: ...'; with 'lbfgs' also
-        'max_fun: ...' or 'failed: ...'.
+        'max_time: ...', 'diverged: ...' (then the best finite weights are kept), 'callback: ...',
+        'interrupted: ...' or 'partial_fit: ...'; with 'lbfgs' also 'max_fun: ...' or 'failed: ...'.
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
     t_ : int
@@ -148,7 +182,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : str
-        What the output layer applies: 'identity' or 'exp'.
+        What the output layer applies: ``output_activation``, or what 'auto' means; 'increasing'
+        for several quantiles.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only where X has column names.
