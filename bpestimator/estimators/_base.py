@@ -107,10 +107,11 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
 
     # What a subclass answers.
 
-    def _meet(self, y: Any, call: FitCall) -> None:
-        """Learn which classes there are, or check that they are the known ones."""
+    def _meet(self, y: Any, call: FitCall) -> str:
+        """Learn which classes there are, or check that they are the known ones; the kind of y."""
+        return "numbers"
 
-    def _encode(self, y: Any, dtype: Any) -> Task:
+    def _encode(self, y: Any, kind: str, dtype: Any) -> Task:
         """What the network is to learn."""
         raise NotImplementedError
 
@@ -126,8 +127,9 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         """As :meth:`_weigh`, for rows to validate on; y is that of the rows trained on."""
         return weight
 
-    def _check_known(self, y: Any) -> None:
-        """ValueError for a y to validate on with classes that training lacks."""
+    def _meet_held_out(self, y: Any) -> str:
+        """The kind of a y to validate on; ValueError for classes that training lacks."""
+        return "numbers"
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         """What early stopping's split is stratified by."""
@@ -197,8 +199,7 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         weight = check_weights(sample_weight, X.shape[0])
         dtype = X.dtype if call.fresh else self._dtype_of_coefs()
         X = X.astype(dtype, copy=False)
-        self._meet(y, call)
-        task = self._encode(y, dtype)
+        task = self._encode(y, self._meet(y, call), dtype)
         weight = self._weigh(y, weight, call)
         rng = check_random_state(self.random_state)
         if call.fresh:
@@ -227,8 +228,7 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"X_val and y_val must be passed together. {missing} is missing.")
         try:
             X_val, y_val = self._validate(X_val, y_val, reset=False)
-            self._check_known(y_val)
-            task = self._encode(y_val, dtype)
+            task = self._encode(y_val, self._meet_held_out(y_val), dtype)
             weight = check_weights(weight_val, X_val.shape[0])
         except ValueError as error:
             raise ValueError(

@@ -7,20 +7,18 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import unique_labels
 
 from bpestimator.estimators import _options as options
 from bpestimator.estimators import _targets
-from bpestimator.estimators._base import BaseBackprop, FitCall, is_stochastic
+from bpestimator.estimators._base import is_stochastic
+from bpestimator.estimators._of_classes import OfClasses
 from bpestimator.estimators._rules import ClassWeight, Number
-from bpestimator.estimators._targets import Task
 
 
-class BackpropClassifier(ClassifierMixin, BaseBackprop):
+class BackpropClassifier(ClassifierMixin, OfClasses):
     """Multilayer perceptron for classification, trained by hand-written backpropagation.
 
     A drop-in for :class:`sklearn.neural_network.MLPClassifier`: for the same parameters and
@@ -209,15 +207,12 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     True
     """
 
-    classes_: np.ndarray
     _rules: ClassVar[Mapping[str, Any]] = {
         **options.RULES,
         "class_weight": ClassWeight(),
         "loss": options.CLASSIFICATION_LOSS,
         "label_smoothing": Number(Real, 0, 1),
     }
-    _fitted_attributes: ClassVar[set[str]] = BaseBackprop._fitted_attributes | {"classes_"}
-    _takes_sparse_y = False
 
     def __init__(
         self,
@@ -406,74 +401,3 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-    def _check_announced(self, classes: Any) -> np.ndarray | None:
-        """The classes that the first ``partial_fit`` announces; None in later calls."""
-        known = getattr(self, "classes_", None)
-        if known is None:
-            if classes is None:
-                raise ValueError(
-                    "classes must be passed on the first call to partial_fit: every class there "
-                    "will ever be, such as classes=np.unique(y_all)."
-                )
-            return unique_labels(classes)
-        if classes is not None and not np.array_equal(known, unique_labels(classes)):
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
-                f"{known!r}"
-            )
-        return None
-
-    def _meet(self, y: Any, call: FitCall) -> None:
-        kind = _targets.kind_of(y)
-        found = _targets.classes_of(y, kind)
-        if call.classes is not None:
-            classes = call.classes
-        elif call.fresh or not hasattr(self, "classes_"):
-            classes = found
-        else:
-            classes = self.classes_
-        warm = not (call.fresh or call.incremental)
-        _targets.check_classes(found, classes, same=warm)
-        self.classes_ = classes
-        self._takes_sparse_y = issparse(y)
-
-    def _check_known(self, y: Any) -> None:
-        found = _targets.classes_of(y, _targets.kind_of(y))
-        if np.setdiff1d(found, self.classes_).size:
-            raise ValueError(f"y_val has classes {found}, but y has only {self.classes_}.")
-
-    def _encode(self, y: Any, dtype: Any) -> Task:
-        kind, loss = _targets.kind_of(y), options.loss_of(self)
-        smoothing = float(self.label_smoothing)
-        return _targets.encode_classes(y, kind, self.classes_, dtype, loss, smoothing)
-
-    def _weigh(self, y: Any, weight: np.ndarray | None, call: FitCall) -> np.ndarray | None:
-        if self.class_weight is None:
-            return weight
-        if call.incremental:
-            _targets.check_class_weight_of_chunk(self.class_weight)
-        by_class = _targets.class_weights(y, self.class_weight, self.classes_)
-        return _targets.combined(weight, by_class)
-
-    def _weigh_held_out(self, y_val: Any, weight: np.ndarray | None, y: Any) -> np.ndarray | None:
-        if self.class_weight is None:
-            return weight
-        by_class = _targets.class_weights(y_val, self.class_weight, self.classes_, counted=y)
-        return _targets.combined(weight, by_class)
-
-    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
-        is_binary = targets.ndim == 2 and targets.shape[1] == 1
-        return targets > 0.5 if is_binary else None
-
-    def _score_predictions(
-        self,
-        targets: np.ndarray,
-        predictions: np.ndarray,
-        weight: np.ndarray | None,
-        link_name: str,
-    ) -> float:
-        codes = np.arange(len(self.classes_))
-        truth = _targets.codes_of(targets, link_name)
-        predicted = _targets.decode_classes(predictions, codes, link_name)
-        return float(accuracy_score(truth, predicted, sample_weight=weight))

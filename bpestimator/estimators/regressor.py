@@ -396,7 +396,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         tags.target_tags.multi_output = True
         return tags
 
-    def _encode(self, y: Any, dtype: Any) -> Task:
+    def _encode(self, y: Any, kind: str, dtype: Any) -> Task:
         loss = options.loss_of(self)
         return _targets.encode_numbers(y, dtype, loss, options.link_of(self, loss))
 

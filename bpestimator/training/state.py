@@ -76,11 +76,12 @@ class Run:
     def note_epoch(self, **entries: float) -> None:
         """Write an epoch of the history; what is unknown is NaN, as it was in earlier epochs."""
         passed = len(self.history["epoch"])
+        entries["epoch"] = passed + 1
         for name in entries:
-            self.history.setdefault(name, [nan] * passed)
+            if name not in self.history:
+                self.history[name] = [nan] * passed
         for name, column in self.history.items():
             column.append(entries.get(name, nan))
-        self.history["epoch"][-1] = passed + 1
 
     def note_validation(self, score: float, loss: float) -> None:
         """Write down what the held-out rows say of the epoch noted last."""

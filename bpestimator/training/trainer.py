@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.layout import Array, Shape, empty_buffer
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.nn.tape import Call, Calls
 from bpestimator.training.batches import Batches
@@ -213,13 +213,16 @@ class Descent:
         # Added one after the other, as scikit-learn does.
         return np.add.accumulate(in_order, -1)[..., -1] / self._batches.n_rows
 
-    def entries(self) -> dict[str, Array]:
-        """What else the history tells of the epoch, of shape lead."""
-        entries = {"learning_rate": self._rate[..., 0]}
-        if self._diagnostics is not None:
-            last = self._batches.n_rows % self._batches.batch_size or self._batches.batch_size
-            entries |= self._diagnostics.measure(last)
-        return entries
+    def rate_of(self, model: Shape) -> float:
+        """The learning rate of the last step."""
+        return float(self._rate[model].item())
+
+    def measures(self) -> dict[str, Array]:
+        """What the diagnostics say of the last step, of shape lead."""
+        if self._diagnostics is None:
+            return {}
+        last = self._batches.n_rows % self._batches.batch_size or self._batches.batch_size
+        return self._diagnostics.measure(last)
 
     def _set_rate(self, clock: Clock) -> None:
         self._rate[...] = self._schedule.rate(self._state.initial_rate, clock)
@@ -281,14 +284,18 @@ def train(
                 losses = descent.epoch()
                 state.clock = state.clock.after(batches.n_rows)
                 began, now = now, perf_counter()
-                entries = descent.entries()
+                measures = descent.measures()
                 for number, model in enumerate(models):
                     if number in finished:
                         continue
                     run, params = state.runs[number], state.params[model]
                     _record_epoch(run, np.float64(losses[model]), report)
-                    told = {name: float(value[model]) for name, value in entries.items()}
-                    run.note_epoch(loss=run.loss_curve[-1], seconds=now - began, **told)
+                    run.note_epoch(
+                        loss=run.loss_curve[-1],
+                        learning_rate=descent.rate_of(model),
+                        seconds=now - began,
+                        **{name: float(value[model]) for name, value in measures.items()},
+                    )
                     if _is_finished(
                         run, params, state.initial_rate[model], rules, validate, report
                     ):
