@@ -72,3 +72,19 @@ def test_example_prints_a_table_and_saves_a_picture(tmp_path):
     assert "<- best" in done.stdout
     assert str(picture) in done.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["class_weights", "quantile_intervals", "early_stopping"])
+def test_other_examples_save_their_pictures(name, tmp_path):
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "picture.png"
+    script = ROOT / "examples" / f"plot_{name}.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--output", str(picture)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"Picture saved as {picture}" in done.stdout
+    assert picture.stat().st_size > 10_000

@@ -362,3 +362,30 @@ def test_diagnostics_may_come_and_go():
     assert np.isnan(est.history_["weight_norm_1"]).tolist() == [True, False, True]
     with pytest.warns(UserWarning, match="diagnostics=True is not used by solver='lbfgs'"):
         regressor(diagnostics=True, solver="lbfgs").fit(ROWS, Z)
+
+
+# partial_fit that can be trusted.
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"solver": "sgd"},
+        {"solver": "adamw"},
+        {"solver": "nadam"},
+        {"class_weight": {"benign": 2.0}, "max_grad_norm": 0.1},
+        {"dropout": 0.3, "loss": "focal", "label_smoothing": 0.1, "weight_init": "he_normal"},
+    ],
+    ids=str,
+)
+def test_chunks_in_order_are_an_epoch_of_fit(params):
+    params = {"batch_size": 71, "shuffle": False, "max_iter": 1} | params
+    whole, parts = classifier(**params).fit(X, Y), classifier(**params)
+    for start in range(0, len(X), 71):
+        rows = slice(start, start + 71)
+        parts.partial_fit(X[rows], Y[rows], classes=np.unique(Y), X_val=X_VAL, y_val=Y_VAL)
+        parts = pickle.loads(pickle.dumps(parts))
+    for a, b in zip(parts.coefs_, whole.coefs_, strict=True):
+        assert_array_equal(a, b)
+    assert len(parts.validation_loss_curve_) == 6
