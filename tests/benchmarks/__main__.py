@@ -1,6 +1,6 @@
 """All benchmarks, as Markdown tables; each goal stands beside its figure.
 
-    python tests/benchmarks [fit | life | growth ...]
+    python tests/benchmarks [fit | life | growth | options ...]
 
 Contestants take turns in one process and the fastest of several runs counts. Trust ratios,
 and those only on a machine with nothing else to do. PyTorch joins in where it is installed.
@@ -14,9 +14,15 @@ import warnings
 import fit
 import growth
 import life
+import options
 from contest import machine
 
-BENCHMARKS = {"fit": fit.main, "life": life.main, "growth": growth.main}
+BENCHMARKS = {
+    "fit": fit.main,
+    "life": life.main,
+    "growth": growth.main,
+    "options": options.main,
+}
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(BENCHMARKS)
