@@ -1,6 +1,13 @@
 """The face: what scikit-learn's users meet. The only place that imports scikit-learn."""
 
 from bpestimator.estimators.classifier import BackpropClassifier
+from bpestimator.estimators.lockstep import fit_in_lockstep, lockstep_key, why_alone
 from bpestimator.estimators.regressor import BackpropRegressor
 
-__all__ = ["BackpropClassifier", "BackpropRegressor"]
+__all__ = [
+    "BackpropClassifier",
+    "BackpropRegressor",
+    "fit_in_lockstep",
+    "lockstep_key",
+    "why_alone",
+]

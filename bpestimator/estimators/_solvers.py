@@ -92,42 +92,82 @@ class Outcome(NamedTuple):
     warning: Warning | None = None
 
 
-def descend(
-    est: BaseBackprop, problem: Problem, call: FitCall, monitor: FitMonitor | None
-) -> Outcome:
-    """Train batch by batch."""
+class Training(NamedTuple):
+    """Everything ready to train batch by batch.
+
+    rules, state, batches, validate : as :func:`bpestimator.training.train` takes them
+    rate : the learning rate asked for
+    scores_before : validation scores of earlier calls
+    """
+
+    rules: TrainingRules
+    state: TrainState
+    batches: Batches
+    validate: Validator | None
+    rate: float
+    scores_before: int
+
+
+def rules_of(
+    est: BaseBackprop, n_hidden: int, *, incremental: bool = False
+) -> tuple[TrainingRules, float]:
+    """How the estimator wants to be trained, and at which initial rate."""
     rate, schedule = options.schedule_of(est)
-    options.check_schedule(schedule, est, incremental=call.incremental)
+    options.check_schedule(schedule, est, incremental=incremental)
     rules = TrainingRules(
         optimizer=options.optimizer_of(est),
         schedule=schedule,
         penalty=options.penalty_of(est),
         stopping=options.stopping_of(est),
-        max_epochs=1 if call.incremental else int(est.max_iter),
+        max_epochs=1 if incremental else int(est.max_iter),
         max_grad_norm=options.max_grad_norm_of(est),
         max_seconds=options.max_seconds_of(est),
-        dropout=options.dropout_of(est, len(problem.spec.sizes) - 2),
+        dropout=options.dropout_of(est, n_hidden),
         diagnostics=bool(est.diagnostics),
     )
+    return rules, rate
+
+
+def training_of(est: BaseBackprop, problem: Problem, call: FitCall) -> Training:
+    """Set up what :func:`descend` runs."""
+    n_hidden = len(problem.spec.sizes) - 2
+    rules, rate = rules_of(est, n_hidden, incremental=call.incremental)
     state = _train_state(est, problem, call, rules, rate)
     batches, validate = _batches(est, problem)
+    scores_before = len(state.runs[0].validation_scores or ())
+    return Training(rules, state, batches, validate, rate, scores_before)
+
+
+def descend(
+    est: BaseBackprop, problem: Problem, call: FitCall, monitor: FitMonitor | None
+) -> Outcome:
+    """Train batch by batch."""
+    training = training_of(est, problem, call)
+    rules, state, batches, validate, *_ = training
     run = state.runs[0]
-    scores_before = len(run.validation_scores or ())
     report = print if est.verbose else None
-    product = largest_product(problem.spec.sizes, batches.batch_size)
     if monitor is not None:
         monitor.offer(
             lambda: model_of(est, problem, _best_so_far(run, state.params), run.loss_curve)
         )
-    with blas_threads(product):
+    with blas_threads(largest_product(problem.spec.sizes, batches.batch_size)):
         reason = train(
             problem.spec, batches, rules, state, validate=validate, report=report, monitor=monitor
         )
+    return conclude(est, problem, call, training, reason)
 
+
+def conclude(
+    est: BaseBackprop, problem: Problem, call: FitCall, training: Training, reason: StopReason
+) -> Outcome:
+    """Publish what was learnt; ValueError if that is no numbers."""
+    state, rate = training.state, training.rate
+    run = state.runs[0]
     params, reason = _params_to_keep(run, state, reason)
     if not np.isfinite(params).all():
         raise_non_finite(f"lower {options.rate_name(est)} (now {rate:g})")
-    judged = len(run.validation_scores or ()) - scores_before if est.early_stopping else run.n_iter
+    judged = len(run.validation_scores or ()) - training.scores_before
+    judged = judged if est.early_stopping else run.n_iter
     if reason is StopReason.INTERRUPTED and judged == 0 and hasattr(est, "coefs_"):
         return Outcome(False, UserWarning(INTERRUPTED_TOO_EARLY))
     _publish_run(est, run, state)

@@ -7,6 +7,7 @@ resuming after an interruption are the same act. Nothing here knows scikit-learn
 from bpestimator.training.batches import Batches
 from bpestimator.training.dropout import Dropout
 from bpestimator.training.lbfgs import LBFGSResult, minimize_lbfgs
+from bpestimator.training.lockstep import group_size, spread, stacked, train_in_lockstep
 from bpestimator.training.objective import Batch, Objective, check_total
 from bpestimator.training.optimizers import (
     OPTIMIZERS,
@@ -33,7 +34,7 @@ from bpestimator.training.schedules import (
 )
 from bpestimator.training.state import Run, TrainState, generator_from, generator_state
 from bpestimator.training.stopping import Stopping, StopReason
-from bpestimator.training.trainer import TrainingRules, Validation, train
+from bpestimator.training.trainer import Monitor, TrainingRules, Validation, train
 
 __all__ = [
     "Adaptive",
@@ -70,5 +71,10 @@ __all__ = [
     "TrainingRules",
     "check_total",
     "minimize_lbfgs",
+    "Monitor",
     "train",
+    "group_size",
+    "spread",
+    "stacked",
+    "train_in_lockstep",
 ]

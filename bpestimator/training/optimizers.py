@@ -182,13 +182,15 @@ class Adam(Optimizer):
     def _correct(self, state: OptimizerState, rate: Array, factor: Array) -> None:
         """Count the step; factor := the rate that undoes that m and v begin at zero."""
         state["t"] = t = state["t"] + 1
-        if rate.size == 1:
+        if np.ndim(self.beta_1) or np.ndim(self.beta_2):
+            factor[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
+        elif rate.size == 1:
             factor[0] = _bias_corrected(rate.item(), self.beta_1, self.beta_2, t)
         else:
-            factor[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
+            factor[...] = _bias_corrected(rate.astype(np.float64), self.beta_1, self.beta_2, t)
 
 
-def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:
+def _bias_corrected(rate: Any, beta_1: float, beta_2: float, t: int) -> Any:
     # One by one with C's pow: NumPy's vectorised one may differ in the last bit.
     return rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)
 

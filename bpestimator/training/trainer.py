@@ -247,6 +247,7 @@ def train(
     validate: Validate | None = None,
     report: Report | None = None,
     monitor: Monitor | None = None,
+    enough: int | None = None,
 ) -> StopReason:
     """Advance ``state`` until every model stops or ``rules.max_epochs`` have passed.
 
@@ -264,6 +265,9 @@ def train(
     report : callable, optional
         Takes each line worth telling.
     monitor : Monitor, optional
+    enough : int, optional
+        How many models must have stopped for training to return; all where None. Which have
+        is told by ``state.runs``.
 
     Returns
     -------
@@ -271,6 +275,7 @@ def train(
     """
     models = list(np.ndindex(state.params.shape[:-1]))
     finished: dict[int, Array] = {}
+    enough = len(models) if enough is None else enough
     start = now = perf_counter()
     try:
         with np.errstate(all="ignore"):
@@ -299,10 +304,10 @@ def train(
                     if _is_finished(
                         run, params, state.initial_rate[model], rules, validate, report
                     ):
-                        finished[number] = params.copy()
+                        run.stopped, finished[number] = True, params.copy()
                 if monitor is not None and monitor.end_epoch():
                     return StopReason.CALLBACK
-                if len(finished) == len(models):
+                if len(finished) >= enough:
                     diverged = all(run.diverged for run in state.runs)
                     return StopReason.DIVERGED if diverged else StopReason.CONVERGED
                 if now - start > rules.max_seconds:

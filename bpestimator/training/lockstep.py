@@ -1,0 +1,214 @@
+"""Lockstep: many models at once on the same rows, each as if it were alone.
+
+Small networks spend their time between the products: calling NumPy takes as long as
+computing. Models that share their rows, their order and the shape of their layers are one
+array with one more leading axis, and one call moves them all. Only numbers that nothing
+branches on may differ: see :func:`stacked`.
+
+Measured per model and step, against one model at a time: 2 times faster at 5 models of 100
+units on batches of 50 x 4, 1.2 times on batches of 200 x 64. Beyond the cache it is slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bpestimator.nn.network import NetworkSpec
+from bpestimator.training.batches import Batches
+from bpestimator.training.state import TrainState
+from bpestimator.training.stopping import StopReason
+from bpestimator.training.trainer import Monitor, TrainingRules, Validate, train
+
+# What the models of a group may occupy together: about what the cache holds of them.
+GROUP_BYTES = 4 * 2**20
+# Models that stop leave the group once they are this share of it: to leave costs new buffers.
+LEAVING_SHARE = 0.2
+
+
+class Ended(NamedTuple):
+    """A model that has left the group.
+
+    number : its place in the group
+    state : its own state, as if it had trained alone
+    reason : why it stopped
+    """
+
+    number: int
+    state: TrainState
+    reason: StopReason
+
+
+def group_size(spec: NetworkSpec, batch_size: int, itemsize: int) -> int:
+    """How many models may train at once: as many as fit in ``GROUP_BYTES``, perhaps none.
+
+    Each has three buffers of a batch's units, and five of its parameters.
+    """
+    entries = 3 * batch_size * sum(spec.sizes[1:]) + 5 * spec.layout.n_parameters
+    return int(GROUP_BYTES // (entries * itemsize))
+
+
+def stacked(values: Sequence[Any]) -> Any:
+    """One value for all models: a number that differs becomes an array of shape (models, 1).
+
+    Dataclasses and tuples are stacked part by part.
+
+    Raises
+    ------
+    ValueError
+        For anything else that differs.
+
+    Examples
+    --------
+    >>> from bpestimator import Adam
+    >>> stacked([Adam(beta_1=0.9), Adam(beta_1=0.5)])
+    Adam(beta_1=array([[0.9],
+           [0.5]]), beta_2=0.999, epsilon=1e-08)
+    """
+    first, kind = values[0], type(values[0])
+    if any(type(value) is not kind for value in values):
+        raise ValueError(f"Models in lockstep cannot differ in kind: {values!r}.")
+    if all(value == first for value in values):
+        return first
+    if kind is float:
+        return np.array(values)[:, None]
+    if kind is tuple:
+        return tuple(stacked(part) for part in zip(*values, strict=True))
+    if is_dataclass(first) and not isinstance(first, type):
+        parts = {
+            part.name: stacked([getattr(value, part.name) for value in values])
+            for part in fields(first)
+        }
+        return kind(**parts)
+    raise ValueError(f"Models in lockstep cannot differ in this: {values!r}.")
+
+
+def spread(
+    state: TrainState, rates: Sequence[float], rules: TrainingRules
+) -> TrainState:
+    """A state of as many models as there are rates; all begin as the one of ``state``."""
+    n_models = len(rates)
+    params = np.repeat(state.params[None], n_models, axis=0)
+    return replace(
+        state,
+        params=params,
+        optimizer=rules.optimizer.init(params),
+        initial_rate=np.array(rates, float)[:, None],
+        runs=[deepcopy(state.runs[0]) for _ in rates],
+    )
+
+
+def train_in_lockstep(
+    spec: NetworkSpec,
+    batches: Batches,
+    rules: TrainingRules,
+    state: TrainState,
+    *,
+    validate: Validate | None = None,
+    monitor: Callable[[int], Monitor] | None = None,
+) -> Iterator[Ended]:
+    """Train a group; a model that stops leaves it, and the others go on without it.
+
+    Parameters
+    ----------
+    spec, batches, rules, state, validate
+        As :func:`bpestimator.training.train` takes them, for parameters of shape (models, P).
+    monitor : callable, optional
+        From the number of models still in the group to what is told of its epochs.
+
+    Yields
+    ------
+    Ended
+        Each model once, in the order they leave.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Models still in the group are lost.
+    """
+    models = np.arange(len(state.runs))
+    last_epoch = state.runs[0].n_iter + rules.max_epochs
+    while models.size:
+        reason = train(
+            spec,
+            batches,
+            rules,
+            state,
+            validate=validate,
+            monitor=None if monitor is None else monitor(models.size),
+            enough=max(1, int(LEAVING_SHARE * models.size)),
+        )
+        if reason is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt
+        stays = np.array([not run.stopped for run in state.runs])
+        over = reason in (StopReason.MAX_EPOCHS, StopReason.MAX_TIME)
+        for place in np.flatnonzero(np.full_like(stays, True) if over else ~stays):
+            yield Ended(int(models[place]), _one(state, place), _reason(state, place, reason))
+        if over:
+            return
+        kept = np.flatnonzero(stays)
+        rules = _some(rules, kept, len(models))
+        models, state = models[kept], _some_states(state, kept)
+        if models.size:
+            rules = replace(rules, max_epochs=last_epoch - state.runs[0].n_iter)
+            if rules.max_epochs == 0:
+                for place, number in enumerate(models):
+                    yield Ended(int(number), _one(state, place), StopReason.MAX_EPOCHS)
+                return
+
+
+def _reason(state: TrainState, place: int, reason: StopReason) -> StopReason:
+    run = state.runs[place]
+    if not run.stopped:
+        return reason
+    return StopReason.DIVERGED if run.diverged else StopReason.CONVERGED
+
+
+def _one(state: TrainState, place: int) -> TrainState:
+    """The state of a model, as if it had trained alone."""
+    memory = {}
+    for name, value in state.optimizer.items():
+        own = value[place].copy() if isinstance(value, np.ndarray) else value
+        memory[name] = float(own[0]) if np.shape(own) == (1,) else own
+    return replace(
+        state,
+        params=state.params[place].copy(),
+        optimizer=memory,
+        initial_rate=state.initial_rate[place].copy(),
+        runs=[state.runs[place]],
+        order=None if state.order is None else state.order.copy(),
+        rate=None if state.rate is None else state.rate[place].copy(),
+    )
+
+
+def _some_states(state: TrainState, kept: np.ndarray) -> TrainState:
+    """The state of those who stay."""
+    return replace(
+        state,
+        params=state.params[kept],
+        optimizer={
+            name: value[kept] if isinstance(value, np.ndarray) else value
+            for name, value in state.optimizer.items()
+        },
+        initial_rate=state.initial_rate[kept],
+        runs=[state.runs[place] for place in kept],
+        rate=None,
+    )
+
+
+def _some(value: Any, kept: np.ndarray, n_models: int) -> Any:
+    """The hyperparameters of those who stay."""
+    if isinstance(value, np.ndarray) and value.shape == (n_models, 1):
+        return value[kept]
+    if isinstance(value, tuple):
+        return tuple(_some(part, kept, n_models) for part in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {
+            part.name: _some(getattr(value, part.name), kept, n_models) for part in fields(value)
+        }
+        return type(value)(**parts)
+    return value
