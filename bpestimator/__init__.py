@@ -1,6 +1,7 @@
 """Neural networks for scikit-learn users, with the maths written out by hand in NumPy."""
 
 from bpestimator.estimators import BackpropClassifier, BackpropRegressor
+from bpestimator.model_selection import LockstepGridSearchCV, LockstepRandomizedSearchCV
 from bpestimator.nn import (
     ELU,
     GELU,
@@ -53,6 +54,8 @@ from bpestimator.training import (
 __all__ = [
     "BackpropClassifier",
     "BackpropRegressor",
+    "LockstepGridSearchCV",
+    "LockstepRandomizedSearchCV",
     "Activation",
     "CustomActivation",
     "ELU",

@@ -1,5 +1,6 @@
 """The face: what scikit-learn's users meet. The only place that imports scikit-learn."""
 
+from bpestimator.estimators._sklearn_compat import has_callbacks
 from bpestimator.estimators.classifier import BackpropClassifier
 from bpestimator.estimators.lockstep import fit_in_lockstep, lockstep_key, why_alone
 from bpestimator.estimators.regressor import BackpropRegressor
@@ -8,6 +9,7 @@ __all__ = [
     "BackpropClassifier",
     "BackpropRegressor",
     "fit_in_lockstep",
+    "has_callbacks",
     "lockstep_key",
     "why_alone",
 ]

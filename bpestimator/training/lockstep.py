@@ -87,9 +87,7 @@ def stacked(values: Sequence[Any]) -> Any:
     raise ValueError(f"Models in lockstep cannot differ in this: {values!r}.")
 
 
-def spread(
-    state: TrainState, rates: Sequence[float], rules: TrainingRules
-) -> TrainState:
+def spread(state: TrainState, rates: Sequence[float], rules: TrainingRules) -> TrainState:
     """A state of as many models as there are rates; all begin as the one of ``state``."""
     n_models = len(rates)
     params = np.repeat(state.params[None], n_models, axis=0)

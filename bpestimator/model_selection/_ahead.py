@@ -1,0 +1,214 @@
+"""Training ahead: every candidate on every fold, grouped into what can go in lockstep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from bpestimator.estimators import (
+    BackpropClassifier,
+    BackpropRegressor,
+    fit_in_lockstep,
+    lockstep_key,
+    why_alone,
+)
+from bpestimator.model_selection._progress import model_epochs
+from bpestimator.model_selection._stand_in import Pair
+
+OURS = (BackpropClassifier, BackpropRegressor)
+
+
+class Data(NamedTuple):
+    """What a search is asked to fit.
+
+    X, y : all rows
+    params : what else ``fit`` takes, by name
+    """
+
+    X: Any
+    y: Any
+    params: dict[str, Any]
+
+
+class Job(NamedTuple):
+    """Candidates that train together on one fold.
+
+    fold : its number
+    rows : to train on
+    numbers : of the candidates
+    candidates : unfitted, as many
+    """
+
+    fold: int
+    rows: np.ndarray
+    numbers: list[int]
+    candidates: list[Any]
+
+
+class Plan(NamedTuple):
+    """What goes in lockstep, and how many fits go alone for which reason."""
+
+    jobs: list[Job]
+    alone: Counter[str]
+
+
+def final_of(estimator: Any) -> Any:
+    """The estimator itself, or the last step of a Pipeline."""
+    return estimator.steps[-1][1] if type(estimator) is Pipeline else estimator
+
+
+def check_ours(estimator: Any, search: str) -> None:
+    """TypeError for an estimator that lockstep does not know."""
+    if not isinstance(final_of(estimator), OURS):
+        raise TypeError(
+            f"{search} takes a BackpropClassifier, a BackpropRegressor, or a Pipeline that ends in "
+            f"one. Got {estimator!r}. For any other estimator, use scikit-learn's own search."
+        )
+
+
+def plan(
+    estimator: Any, candidates: list[dict[str, Any]], folds: list[np.ndarray], data: Data
+) -> Plan:
+    """Which candidates train together."""
+    groups: dict[str, list[tuple[int, Any]]] = {}
+    alone: Counter[str] = Counter()
+    for number, parameters in enumerate(candidates):
+        reason, one = "a parameter is not allowed", None
+        try:
+            one = clone(estimator).set_params(**clone(parameters, safe=False))
+        except Exception:  # the search itself will say so
+            pass
+        else:
+            reason = _why_alone(one, data)
+        if one is None or reason is not None:
+            alone[reason or ""] += len(folds)
+            continue
+        before = repr(one.steps[:-1]) if type(one) is Pipeline else ""
+        key = f"{before}{lockstep_key(final_of(one))}"
+        groups.setdefault(key, []).append((number, one))
+    jobs = [
+        Job(fold, rows, [n for n, _ in group], [clone(one) for _, one in group])
+        for fold, rows in enumerate(folds)
+        for group in groups.values()
+        if len(group) > 1
+    ]
+    single = sum(len(group) == 1 for group in groups.values())
+    if single:
+        alone["no other candidate of the same kind"] += single * len(folds)
+    return Plan(jobs, alone)
+
+
+def _why_alone(one: Any, data: Data) -> str | None:
+    if not isinstance(final_of(one), OURS):
+        return "the estimator is another"
+    if _weight_of(one, data.params) is None:
+        return f"fit takes {', '.join(sorted(data.params))}"
+    return why_alone(final_of(one))
+
+
+def _weight_of(one: Any, params: Mapping[str, Any]) -> tuple[Any] | None:
+    """The sample weights among ``params``; None if there is anything else among them."""
+    prefix = f"{one.steps[-1][0]}__" if type(one) is Pipeline else ""
+    name = f"{prefix}sample_weight"
+    return (params.get(name),) if set(params) <= {name} else None
+
+
+def run(
+    jobs: list[Job],
+    candidates: list[dict[str, Any]],
+    n_folds: int,
+    data: Data,
+    n_jobs: Any,
+    verbose: int,
+) -> tuple[list[Pair | None], np.ndarray]:
+    """Train all jobs.
+
+    Returns
+    -------
+    pairs : list of Pair or None
+        In the order of the search: candidate by candidate, fold by fold.
+    seconds : ndarray of shape (candidates, folds)
+        NaN where nothing was trained.
+    """
+    pairs: list[Pair | None] = [None] * (len(candidates) * n_folds)
+    seconds = np.full((len(candidates), n_folds), np.nan)
+    total = sum(len(job.numbers) * _epochs_of(job) for job in jobs)
+    alone = effective_n_jobs(n_jobs) == 1
+    with model_epochs(total, shown=bool(verbose)) as progress:
+        monitor = progress.monitor if alone and verbose else None
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+        done: Iterable[Any] = parallel(delayed(_run_job)(job, data, monitor) for job in jobs)
+        fitted = []
+        for job, found in zip(jobs, done, strict=True):
+            fitted.append(found)
+            progress.finish(len(job.numbers) * _epochs_of(job))
+    for job, found_of_job in zip(jobs, fitted, strict=True):
+        for number, found in zip(job.numbers, found_of_job, strict=True):
+            if found is not None:
+                one, fit = found
+                seconds[number, job.fold] = fit.seconds
+                pairs[number * n_folds + job.fold] = Pair(
+                    one, candidates[number], len(job.rows), fit.warnings
+                )
+    return pairs, seconds
+
+
+def _epochs_of(job: Job) -> int:
+    return int(final_of(job.candidates[0]).max_iter)
+
+
+def _run_job(job: Job, data: Data, monitor: Any = None) -> list[Any]:
+    """Each candidate, fitted, with how its fit went; None for one that is left as it was."""
+    first = job.candidates[0]
+    weight = _weight_of(first, data.params)
+    assert weight is not None
+    X, y = take(data.X, job.rows), take(data.y, job.rows)
+    sample_weight = take(weight[0], job.rows) if _has_rows(weight[0], data.X) else weight[0]
+    before = None
+    if type(first) is Pipeline and len(first.steps) > 1:
+        before = first[:-1]
+        try:
+            X = before.fit_transform(X, y)
+        except Exception:  # the search itself will say so
+            return [None] * len(job.candidates)
+    finals = [final_of(one) for one in job.candidates]
+    fits = fit_in_lockstep(finals, X, y, sample_weight, monitor=monitor)
+    return [
+        None if fit is None else (_with_steps(one, before), fit)
+        for one, fit in zip(job.candidates, fits, strict=True)
+    ]
+
+
+def _with_steps(one: Any, before: Pipeline | None) -> Any:
+    """A Pipeline whose steps before the last are these, fitted."""
+    if before is None:
+        return one
+    one = copy(one)
+    one.steps = [*before.steps, one.steps[-1]]
+    return one
+
+
+def _has_rows(values: Any, X: Any) -> bool:
+    return hasattr(values, "__len__") and len(values) == _n_rows(X)
+
+
+def _n_rows(X: Any) -> int:
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def take(values: Any, rows: np.ndarray) -> Any:
+    """Rows of an array, a sparse matrix, a frame or a list."""
+    if values is None:
+        return None
+    if hasattr(values, "iloc"):
+        return values.iloc[rows]
+    if hasattr(values, "shape"):
+        return values[rows]
+    return [values[row] for row in rows]

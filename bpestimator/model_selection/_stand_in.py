@@ -1,0 +1,105 @@
+"""The stand-in: what a search clones, fits and scores in place of the user's estimator.
+
+scikit-learn's search clones its estimator once for each pair of candidate and fold, in order,
+sets the candidate's parameters, and fits. The stand-in's clones are numbered likewise. A clone
+whose pair has been trained ahead becomes that fitted estimator; any other fits as ever.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+from sklearn.base import BaseEstimator, clone
+
+
+class Pair(NamedTuple):
+    """A candidate and a fold, trained ahead.
+
+    estimator : fitted
+    parameters : of the candidate
+    n_rows : trained on
+    warnings : what its fit would have warned of
+    """
+
+    estimator: Any
+    parameters: dict[str, Any]
+    n_rows: int
+    warnings: list[Warning]
+
+
+class Book:
+    """The pairs trained ahead, by the order in which the search will ask for them."""
+
+    def __init__(self) -> None:
+        self.pairs: list[Pair | None] = []
+        self.asked = 0
+
+    def fill(self, pairs: list[Pair | None]) -> None:
+        """Expect to be asked for these from now on."""
+        self.pairs, self.asked = pairs, 0
+
+    def next(self) -> Pair | None:
+        """What the clone made now will be asked to fit; None where nobody knows."""
+        number, self.asked = self.asked, self.asked + 1
+        if number >= len(self.pairs):
+            return None
+        pair, self.pairs[number] = self.pairs[number], None  # its memory is not needed twice
+        return pair
+
+
+class StandIn(BaseEstimator):
+    """Looks like ``wrapped`` in every respect, except that it may know its fit already."""
+
+    def __init__(self, wrapped: Any, book: Book | None = None, pair: Pair | None = None) -> None:
+        self.wrapped, self._book, self._pair = wrapped, book, pair
+        self._parameters: dict[str, Any] = {}
+
+    def __sklearn_clone__(self) -> StandIn:
+        if self._book is None:
+            return StandIn(clone(self.wrapped))
+        return StandIn(clone(self.wrapped), self._book, self._book.next())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_book": None}  # workers need their own pair only
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "wrapped" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.wrapped, name)
+
+    def __sklearn_tags__(self) -> Any:
+        return self.wrapped.__sklearn_tags__()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def get_metadata_routing(self) -> Any:
+        return self.wrapped.get_metadata_routing()
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return dict(self.wrapped.get_params(deep))
+
+    def set_params(self, **params: Any) -> StandIn:
+        self._parameters.update(params)
+        self.wrapped.set_params(**params)
+        return self
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> StandIn:
+        pair, self._pair = self._pair, None
+        if pair is None or not self._is_mine(pair, X):
+            self.wrapped.fit(X, y, **params)
+            return self
+        for warning in pair.warnings:
+            warnings.warn(warning, stacklevel=2)
+        self.wrapped = pair.estimator
+        return self
+
+    def _is_mine(self, pair: Pair, X: Any) -> bool:
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        expected = {name: repr(value) for name, value in pair.parameters.items()}
+        asked = {name: repr(value) for name, value in self._parameters.items()}
+        return n_rows == pair.n_rows and asked == expected
