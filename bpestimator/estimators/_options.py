@@ -91,7 +91,7 @@ RULES: Mapping[str, Any] = {
     "alpha": Number(Real, 0),
     "batch_size": Number(Integral, 1, also=("auto",)),
     "learning_rate": RateOrSchedule(),
-    "learning_rate_init": _RATE,
+    "learning_rate_init": Number(Real, 0, closed="neither", also=("auto",)),
     "power_t": Number(Real, 0),
     "max_iter": Number(Integral, 1),
     "shuffle": Flag(),
@@ -248,15 +248,16 @@ def optimizer_of(est: Any) -> Optimizer:
     return kind(epsilon=float(est.epsilon))
 
 
-def schedule_of(est: Any) -> tuple[float, Schedule]:
-    """The initial learning rate and the schedule that shapes it."""
-    if isinstance(est.learning_rate, Schedule):
-        return float(est.learning_rate_init), est.learning_rate
-    if not isinstance(est.learning_rate, str):
+def schedule_of(est: Any) -> tuple[float | None, Schedule]:
+    """The initial learning rate, None if it is to be found, and the schedule that shapes it."""
+    if not isinstance(est.learning_rate, (str, Schedule)):
         return float(est.learning_rate), Constant()
+    is_auto = isinstance(est.learning_rate_init, str)
+    initial = None if is_auto else float(est.learning_rate_init)
+    if isinstance(est.learning_rate, Schedule):
+        return initial, est.learning_rate
     kind = SCHEDULES[est.learning_rate]
-    schedule = InvScaling(float(est.power_t)) if kind is InvScaling else kind()
-    return float(est.learning_rate_init), schedule
+    return initial, InvScaling(float(est.power_t)) if kind is InvScaling else kind()
 
 
 def check_schedule(schedule: Schedule, est: Any, *, incremental: bool) -> None:

@@ -26,6 +26,7 @@ from bpestimator.estimators._endings import (
     reason_of_lbfgs,
     stop_reason,
 )
+from bpestimator.estimators._rate_finder import find_rate
 from bpestimator.estimators._threads import blas_threads, largest_product
 from bpestimator.estimators._validation import HeldOut, Validator, hold_out
 from bpestimator.nn import EXACT_ROWS, NetworkSpec, rows_of
@@ -110,8 +111,8 @@ class Training(NamedTuple):
 
 def rules_of(
     est: BaseBackprop, n_hidden: int, *, incremental: bool = False
-) -> tuple[TrainingRules, float]:
-    """How the estimator wants to be trained, and at which initial rate."""
+) -> tuple[TrainingRules, float | None]:
+    """How the estimator wants to be trained, and at which initial rate; None if to be found."""
     rate, schedule = options.schedule_of(est)
     options.check_schedule(schedule, est, incremental=incremental)
     rules = TrainingRules(
@@ -132,10 +133,22 @@ def training_of(est: BaseBackprop, problem: Problem, call: FitCall) -> Training:
     """Set up what :func:`descend` runs."""
     n_hidden = len(problem.spec.sizes) - 2
     rules, rate = rules_of(est, n_hidden, incremental=call.incremental)
+    rate = _rate_to_use(est, problem, call, rules) if rate is None else rate
     state = _train_state(est, problem, call, rules, rate)
     batches, validate = _batches(est, problem)
     scores_before = len(state.runs[0].validation_scores or ())
     return Training(rules, state, batches, validate, rate, scores_before)
+
+
+def _rate_to_use(est: BaseBackprop, problem: Problem, call: FitCall, rules: TrainingRules) -> float:
+    """What learning_rate_init="auto" stands for: found once, then kept."""
+    known = None if call.fresh else (est._memory or {}).get("learning_rate_init")
+    if known is not None:
+        return float(known)
+    found = find_rate(est, problem, rules, _batch_size(est, problem.x.shape[0]))
+    if est.verbose:
+        print(found.reason)
+    return found.rate
 
 
 def descend(

@@ -19,6 +19,7 @@ from bpestimator.estimators._threads import blas_threads, largest_product
 from bpestimator.training import (
     InvScaling,
     Monitor,
+    Schedule,
     TrainState,
     group_size,
     spread,
@@ -67,6 +68,8 @@ def why_alone(est: Any) -> str | None:
         return "solver='lbfgs' goes its own way at every step"
     if not isinstance(est.random_state, Integral):
         return f"random_state={est.random_state!r} is not an int"
+    if isinstance(est.learning_rate_init, str) and isinstance(est.learning_rate, (str, Schedule)):
+        return "learning_rate_init='auto' is found in each fit"
     if est.max_time is not None:
         return "max_time is the time of one fit"
     if est.verbose:
@@ -126,13 +129,13 @@ def fit_in_lockstep(
             return fits
     learnt_of_data = vars(first).keys() - first.get_params(False).keys()
     for est in estimators[1:]:
-        vars(est).update({name: vars(first)[name] for name in learnt_of_data})
+        est.__dict__.update({name: vars(first)[name] for name in learnt_of_data})
     at_once = group_size(problem.spec, training.batches.batch_size, problem.x.dtype.itemsize)
     if min(at_once, len(estimators)) < SMALLEST_GROUP:
         return fits
     n_groups = ceil(len(estimators) / at_once)
     rng_state, generator = problem.rng.get_state(), training.state.generator
-    draws = None if generator is None else generator.bit_generator.state
+    draws: Any = None if generator is None else generator.bit_generator.state
     told = [warning.message for warning in common if isinstance(warning.message, Warning)]
     for numbers in np.array_split(np.arange(len(estimators)), n_groups):
         problem.rng.set_state(rng_state)

@@ -8,9 +8,10 @@ from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils.parallel import Parallel, delayed
 
 from bpestimator.estimators import (
     BackpropClassifier,
@@ -80,7 +81,8 @@ def plan(
     groups: dict[str, list[tuple[int, Any]]] = {}
     alone: Counter[str] = Counter()
     for number, parameters in enumerate(candidates):
-        reason, one = "a parameter is not allowed", None
+        one: Any = None
+        reason: str | None = "a parameter is not allowed"
         try:
             one = clone(estimator).set_params(**clone(parameters, safe=False))
         except Exception:  # the search itself will say so
@@ -88,7 +90,7 @@ def plan(
         else:
             reason = _why_alone(one, data)
         if one is None or reason is not None:
-            alone[reason or ""] += len(folds)
+            alone[str(reason)] += len(folds)
             continue
         before = repr(one.steps[:-1]) if type(one) is Pipeline else ""
         key = f"{before}{lockstep_key(final_of(one))}"

@@ -64,7 +64,7 @@ class StandIn(BaseEstimator):
         return {**vars(self), "_book": None}  # workers need their own pair only
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        self.__dict__.update(state)
 
     def __getattr__(self, name: str) -> Any:
         if name == "wrapped" or name.startswith("__"):

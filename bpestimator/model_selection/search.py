@@ -37,6 +37,14 @@ class _Splits:
 class _InLockstep:
     """What both searches add to scikit-learn's: training ahead."""
 
+    estimator: Any
+    cv: Any
+    scoring: Any
+    n_jobs: Any
+    verbose: int
+    cv_results_: dict[str, Any]
+    best_estimator_: Any
+
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Try every candidate on every fold, and refit the best.
 

@@ -144,7 +144,7 @@ def train_in_lockstep(
             raise KeyboardInterrupt
         stays = np.array([not run.stopped for run in state.runs])
         over = reason in (StopReason.MAX_EPOCHS, StopReason.MAX_TIME)
-        for place in np.flatnonzero(np.full_like(stays, True) if over else ~stays):
+        for place in np.flatnonzero(np.full_like(stays, True) if over else ~stays).tolist():
             yield Ended(int(models[place]), _one(state, place), _reason(state, place, reason))
         if over:
             return
@@ -154,8 +154,8 @@ def train_in_lockstep(
         if models.size:
             rules = replace(rules, max_epochs=last_epoch - state.runs[0].n_iter)
             if rules.max_epochs == 0:
-                for place, number in enumerate(models):
-                    yield Ended(int(number), _one(state, place), StopReason.MAX_EPOCHS)
+                for place, number in enumerate(models.tolist()):
+                    yield Ended(number, _one(state, place), StopReason.MAX_EPOCHS)
                 return
 
 

@@ -257,6 +257,12 @@ def travel(
     return Pick(SIX[first] * min(1, factor * epochs / task.epochs), run.steps)
 
 
+def built_in(task: Task) -> Pick:
+    """What ``learning_rate_init="auto"`` finds."""
+    found = task.net(learning_rate_init="auto").fit(*task.train).learning_rate_
+    return Pick(found, 6 * steps(round(0.8 * len(task.train[1])), 5))
+
+
 RULES: dict[str, Rule] = {
     **{f"constant {r:.2g}": partial(constant, rate=r) for r in (1e-3, *GRID[4:6], 1e-2)},
     **{
@@ -283,7 +289,8 @@ RULES: dict[str, Rule] = {
     "travel, slack 0.2": lambda task: travel(task, slack=0.2),
     "travel, 3 epochs": lambda task: travel(task, 3),
     "travel, 7 epochs": lambda task: travel(task, 7),
-    "**travel, 5 epochs**": travel,
+    "travel, 5 epochs": travel,
+    "**'auto', which is travel built in**": built_in,
 }
 
 

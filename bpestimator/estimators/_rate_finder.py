@@ -1,0 +1,184 @@
+"""The rate finder: what ``learning_rate_init="auto"`` does before training.
+
+Short trials at six rates, side by side, each from the same initial weights, in the same order
+of rows, at a constant rate for five epochs. The rows held out of them, a fifth, say how far each
+has come. The loss falls with the rate until steps are large enough, is flat for a while, and
+explodes: the choice is the smallest rate that has come about as far as the best,
+
+    min { rate : L(rate) <= min L + 0.1 },   L = log of the held-out loss, smoothed over the rates
+    by 1/4, 1/2, 1/4,
+
+which is far from the cliff. It suits about 25 epochs; a longer training settles better at a
+smaller rate, so it is multiplied by min(1, 25 / max_iter), unless early stopping or plain
+gradient descent ("sgd") is at work. Measured against a grid of 13 rates in
+docs/learning-rate.md, and chosen by that measure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf, log
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from bpestimator.estimators._threads import blas_threads, largest_product
+from bpestimator.nn import mean_loss, predict
+from bpestimator.training import (
+    Batches,
+    Constant,
+    Run,
+    Stopping,
+    TrainingRules,
+    TrainState,
+    group_size,
+    spread,
+    train_in_lockstep,
+)
+
+if TYPE_CHECKING:
+    from bpestimator.estimators._base import BaseBackprop
+    from bpestimator.estimators._solvers import Problem
+
+RATES = tuple(10 ** (-3 + k / 3) for k in range(6))
+# Plain gradient descent divides by nothing, and takes larger rates.
+SGD_FACTOR = 10.0
+TRIAL_EPOCHS = 5
+# More rows than these add to the cost of a trial, but little to what it says.
+TRIAL_ROWS = 20_000
+HELD_OUT = 0.2
+SLACK = 0.1
+EPOCHS_SUITED = 25
+# In place of a loss that is no number: larger than any that counts.
+DIVERGED = 1e9
+
+
+class Finding(NamedTuple):
+    """A learning rate, and why it was chosen.
+
+    rate : the rate
+    reason : a sentence
+    rates, losses : ndarray of shape (trials,), the rates tried and their held-out losses
+    """
+
+    rate: float
+    reason: str
+    rates: np.ndarray
+    losses: np.ndarray
+
+
+def find_rate(
+    est: BaseBackprop, problem: Problem, rules: TrainingRules, batch_size: int
+) -> Finding:
+    """Try rates, and choose one. Leaves the problem as it was, its random numbers included."""
+    is_sgd = rules.optimizer.name == "sgd"
+    rates = np.array(RATES) * (SGD_FACTOR if is_sgd else 1.0)
+    losses = _try(problem, rules, rates, batch_size, _strata(est, problem))
+    best = _choose(rates, losses)
+    factor = 1.0
+    if not (is_sgd or est.early_stopping):
+        factor = min(1.0, EPOCHS_SUITED / int(est.max_iter))
+    scaled = f", times {factor:g} for max_iter={est.max_iter}" if factor < 1 else ""
+    reason = (
+        f"learning_rate_init='auto': {best * factor:.3g}. Of {len(rates)} rates from {rates[0]:.2g}"
+        f" to {rates[-1]:.2g}, tried for {TRIAL_EPOCHS} epochs each, {best:.2g} is the smallest "
+        f"whose held-out loss is near the lowest{scaled}."
+    )
+    return Finding(best * factor, reason, rates, losses)
+
+
+def _choose(rates: np.ndarray, losses: np.ndarray) -> float:
+    """The smallest rate whose smoothed log loss is near the lowest."""
+    logs = np.array([log(max(loss, 1e-12)) for loss in losses])
+    padded = np.concatenate([logs[:1], logs, logs[-1:]])
+    smooth = np.convolve(padded, [0.25, 0.5, 0.25], "valid")
+    return float(rates[np.argmax(smooth <= smooth.min() + SLACK)])
+
+
+def _try(
+    problem: Problem,
+    rules: TrainingRules,
+    rates: np.ndarray,
+    batch_size: int,
+    strata: np.ndarray | None,
+) -> np.ndarray:
+    """The held-out loss after a trial of each rate, of shape (rates,)."""
+    rng = np.random.RandomState()
+    rng.set_state(problem.rng.get_state())
+    rows, others = _split(problem, strata, rng)
+    spec, x = problem.spec, problem.x
+    if not isinstance(x, np.ndarray):
+        x = x.tocsr()
+    batches = Batches(
+        x,
+        problem.targets,
+        problem.weight,
+        batch_size=min(batch_size, rows.size),
+        shuffle=True,
+        rows=rows,
+    )
+    trial = replace(
+        rules,
+        schedule=Constant(),
+        stopping=Stopping(0.0, inf),
+        max_epochs=TRIAL_EPOCHS,
+        max_seconds=inf,
+        diagnostics=False,
+    )
+    weight = None if problem.weight is None else problem.weight[others]
+    if weight is not None and not weight.any():
+        weight = None
+    losses = np.full(rates.shape, DIVERGED)
+    seed = int(rng.randint(2**31))
+    start = rng.get_state()
+    at_once = max(1, group_size(spec, batches.batch_size, x.dtype.itemsize))
+    with blas_threads(largest_product(spec.sizes, batches.batch_size)), np.errstate(all="ignore"):
+        for first in range(0, len(rates), at_once):
+            some = rates[first : first + at_once]
+            rng.set_state(start)
+            state = TrainState(
+                params=problem.params,
+                optimizer={},
+                initial_rate=some[:1],
+                rng=rng,
+                runs=[Run()],
+            )
+            if trial.dropout is not None:
+                state.generator = np.random.default_rng(seed)
+            for ended in train_in_lockstep(spec, batches, trial, spread(state, some.tolist(), trial)):
+                params = ended.state.params
+                predictions = predict(x[others], spec.layout.bind(params), spec)
+                if np.isfinite(predictions).all():
+                    loss = mean_loss(spec.loss, predictions, problem.targets[others], weight)
+                    losses[first + ended.number] = loss if loss < DIVERGED else DIVERGED
+    return losses
+
+
+def _strata(est: BaseBackprop, problem: Problem) -> np.ndarray | None:
+    """What the split of a trial is stratified by: the classes, if there are any."""
+    labels = problem.targets.ndim == 1
+    return problem.targets if labels else est._strata(problem.targets)
+
+
+def _split(
+    problem: Problem, strata: np.ndarray | None, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from in the trials, and rows that judge; all for both where rows are few."""
+    n_rows = problem.x.shape[0]
+    everything = np.arange(n_rows)
+    if n_rows < 2 / HELD_OUT:
+        return everything, everything
+    chosen = everything
+    if n_rows > TRIAL_ROWS:
+        chosen = np.sort(rng.permutation(n_rows)[:TRIAL_ROWS])
+    try:
+        rows, others = train_test_split(
+            chosen,
+            test_size=HELD_OUT,
+            random_state=rng,
+            stratify=None if strata is None else strata[chosen],
+        )
+    except ValueError:  # a class of one row cannot be stratified
+        rows, others = train_test_split(chosen, test_size=HELD_OUT, random_state=rng)
+    return rows, others
