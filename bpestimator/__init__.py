@@ -1,6 +1,7 @@
 """Neural networks for scikit-learn users, with the maths written out by hand in NumPy."""
 
 from bpestimator.estimators import BackpropClassifier, BackpropRegressor
+from bpestimator.inspection import LearningRateDisplay
 from bpestimator.model_selection import LockstepGridSearchCV, LockstepRandomizedSearchCV
 from bpestimator.nn import (
     ELU,
@@ -54,6 +55,7 @@ from bpestimator.training import (
 __all__ = [
     "BackpropClassifier",
     "BackpropRegressor",
+    "LearningRateDisplay",
     "LockstepGridSearchCV",
     "LockstepRandomizedSearchCV",
     "Activation",

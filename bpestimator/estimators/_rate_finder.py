@@ -146,7 +146,9 @@ def _try(
             )
             if trial.dropout is not None:
                 state.generator = np.random.default_rng(seed)
-            for ended in train_in_lockstep(spec, batches, trial, spread(state, some.tolist(), trial)):
+            for ended in train_in_lockstep(
+                spec, batches, trial, spread(state, some.tolist(), trial)
+            ):
                 params = ended.state.params
                 predictions = predict(x[others], spec.layout.bind(params), spec)
                 if np.isfinite(predictions).all():
