@@ -16,12 +16,13 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from bpestimator.estimators import _options as options
 from bpestimator.estimators._callbacks import monitor_of
+from bpestimator.estimators._full_batch import minimize
 from bpestimator.estimators._sklearn_compat import (
     CallbackSupportMixin,
     has_callbacks,
     with_callbacks,
 )
-from bpestimator.estimators._solvers import Problem, descend, minimize
+from bpestimator.estimators._solvers import Problem, descend
 from bpestimator.estimators._targets import Task, check_weights
 from bpestimator.estimators._threads import (
     blas_threads,

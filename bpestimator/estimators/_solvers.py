@@ -6,7 +6,6 @@ An error publishes nothing: whatever the estimator knew before, it still knows.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from copy import deepcopy
 from math import inf, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,40 +22,26 @@ from bpestimator.estimators._endings import (
     divergence,
     out_of_time,
     raise_non_finite,
-    reason_of_lbfgs,
     stop_reason,
 )
 from bpestimator.estimators._rate_finder import find_rate
 from bpestimator.estimators._threads import blas_threads, largest_product
 from bpestimator.estimators._validation import HeldOut, Validator, hold_out
-from bpestimator.nn import EXACT_ROWS, NetworkSpec, rows_of
+from bpestimator.nn import NetworkSpec
 from bpestimator.training import (
-    Batch,
     Batches,
     Clock,
     Run,
     StopReason,
     TrainingRules,
     TrainState,
-    check_total,
     generator_from,
     generator_state,
-    minimize_lbfgs,
     train,
 )
 
 if TYPE_CHECKING:
     from bpestimator.estimators._base import BaseBackprop, FitCall
-
-
-_STOCHASTIC_ATTRIBUTES = (
-    "learning_rate_",
-    "loss_curve_",
-    "best_loss_",
-    "validation_scores_",
-    "validation_loss_curve_",
-    "best_validation_score_",
-)
 
 
 class Problem(NamedTuple):
@@ -203,102 +188,6 @@ def conclude(
     return Outcome(True)
 
 
-def minimize(
-    est: BaseBackprop, problem: Problem, call: FitCall, monitor: FitMonitor | None
-) -> Outcome:
-    """Train on all rows at once, by L-BFGS."""
-    spec, x, _, targets, weight, params, _, held_out = problem
-    for name, unused in (
-        ("learning_rate", not isinstance(est.learning_rate, str)),
-        ("max_grad_norm", est.max_grad_norm is not None),
-        ("dropout", options.dropout_of(est, len(spec.sizes) - 2) is not None),
-        ("diagnostics", est.diagnostics),
-    ):
-        if unused:
-            text = f"{name}={getattr(est, name)!r} is not used by solver='lbfgs'."
-            warnings.warn(text, stacklevel=5)
-    # The line search needs more digits than float32 has.
-    if not spec.loss.takes_labels:
-        targets = targets.astype(np.float64, copy=False)
-    total = np.array(x.shape[0] if weight is None else weight.sum(), np.float64)
-    rows = rows_of(x.astype(np.float64, copy=False))
-    batch = Batch(rows, targets, weight, total)
-    check_total(batch)
-    run = Run() if call.fresh else _continued_run(est)
-    validate = None if held_out is None else Validator(est, problem, held_out)
-    _check_scoring(est, validate)
-    with blas_threads(largest_product(spec.sizes, min(x.shape[0], EXACT_ROWS))):
-        found = minimize_lbfgs(
-            spec,
-            batch,
-            options.penalty_of(est),
-            params.astype(np.float64),
-            tol=float(est.tol),
-            max_iter=int(est.max_iter),
-            max_fun=int(est.max_fun),
-            max_seconds=options.max_seconds_of(est),
-            report=print if est.verbose else None,
-            watch=_watch(est, problem, run, validate, monitor),
-        )
-    if not np.isfinite(found.params).all():
-        raise_non_finite("use solver='adam'")
-    if found.interrupted and found.n_iter == 0 and hasattr(est, "coefs_"):
-        return Outcome(False, UserWarning(INTERRUPTED_TOO_EARLY))
-    if call.fresh:
-        for name in _STOCHASTIC_ATTRIBUTES:
-            est.__dict__.pop(name, None)  # they would tell of an earlier fit
-    est.n_iter_ = found.n_iter
-    est.loss_ = found.loss
-    est.t_ = 0 if call.fresh else getattr(est, "t_", 0)
-    stalled = 0 if call.fresh or est._memory is None else est._memory["stalled"]
-    est.history_ = run.history
-    if validate is not None:
-        est.validation_scores_ = run.validation_scores
-        est.validation_loss_curve_ = run.validation_losses
-    est.stop_reason_ = reason_of_lbfgs(est, found)
-    memory = {"solver": "lbfgs", "stalled": stalled}
-    est._publish(problem, found.params.astype(params.dtype, copy=False), memory)
-    if found.interrupted:
-        return Outcome(True, UserWarning(INTERRUPTED))
-    if found.out_of_time:
-        return Outcome(True, out_of_time(est, found.n_iter))
-    if found.problem:
-        return Outcome(
-            True,
-            ConvergenceWarning(
-                f"lbfgs failed to converge after {found.n_iter} iteration(s): {found.problem}. "
-                f"Increase max_iter (now {est.max_iter}) or max_fun (now {est.max_fun}), or "
-                "scale the data, for instance with StandardScaler."
-            ),
-        )
-    return Outcome(True)
-
-
-def _watch(
-    est: BaseBackprop,
-    problem: Problem,
-    run: Run,
-    validate: Validator | None,
-    monitor: FitMonitor | None,
-) -> Callable[[np.ndarray, float, float], bool]:
-    """What happens after each iteration of 'lbfgs'."""
-    losses: list[float] = []
-
-    def watch(point: np.ndarray, loss: float, seconds: float) -> bool:
-        losses.append(loss)
-        run.note_epoch(loss=loss, seconds=seconds)
-        params = point.astype(problem.params.dtype, copy=False)
-        if validate is not None:
-            run.note_validation(*validate(params))
-        if monitor is None:
-            return False
-        monitor.offer(lambda: model_of(est, problem, params, losses))
-        monitor.begin_epoch()
-        return monitor.end_epoch()
-
-    return watch
-
-
 def _train_state(
     est: BaseBackprop, problem: Problem, call: FitCall, rules: TrainingRules, rate: float
 ) -> TrainState:
@@ -309,7 +198,7 @@ def _train_state(
         optimizer=rules.optimizer.init(params),
         initial_rate=np.array([rate]),
         rng=problem.rng,
-        runs=[Run() if call.fresh else _continued_run(est)],
+        runs=[Run() if call.fresh else continued_run(est)],
         clock=Clock(
             samples=0 if call.fresh else int(getattr(est, "t_", 0)),
             horizon=inf if call.incremental else est.max_iter,
@@ -335,7 +224,7 @@ def _train_state(
     return state
 
 
-def _continued_run(est: BaseBackprop) -> Run:
+def continued_run(est: BaseBackprop) -> Run:
     memory = est._memory or {}
     scores = getattr(est, "validation_scores_", None)
     losses = getattr(est, "validation_loss_curve_", None)
@@ -378,7 +267,7 @@ def _batches(est: BaseBackprop, problem: Problem) -> tuple[Batches, Validator | 
             problem = problem._replace(x=problem.x.tocsr())  # as train_test_split does
         rows, held_out = hold_out(est, problem)
     validate = None if held_out is None else Validator(est, problem, held_out)
-    _check_scoring(est, validate)
+    check_scoring(est, validate)
     batches = Batches(
         problem.x,
         problem.targets,
@@ -390,7 +279,7 @@ def _batches(est: BaseBackprop, problem: Problem) -> tuple[Batches, Validator | 
     return batches, validate
 
 
-def _check_scoring(est: BaseBackprop, validate: Validator | None) -> None:
+def check_scoring(est: BaseBackprop, validate: Validator | None) -> None:
     if est.scoring is not None and validate is None:
         warnings.warn(
             f"scoring={est.scoring!r} has nothing to score: pass X_val and y_val to fit, or set "

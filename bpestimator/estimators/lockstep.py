@@ -61,11 +61,11 @@ def why_alone(est: Any) -> str | None:
     """Why an estimator cannot be fitted in lockstep with others; None if it can."""
     try:
         options.check_parameters(est, est._rules)
+        if not options.is_stochastic(est):
+            return "solver='lbfgs' goes its own way at every step"
         rules_of(est, len(options.hidden_layer_sizes(est.hidden_layer_sizes)))
     except (TypeError, ValueError):
         return "a parameter is not allowed"
-    if not options.is_stochastic(est):
-        return "solver='lbfgs' goes its own way at every step"
     if not isinstance(est.random_state, Integral):
         return f"random_state={est.random_state!r} is not an int"
     if isinstance(est.learning_rate_init, str) and isinstance(est.learning_rate, (str, Schedule)):

@@ -145,8 +145,11 @@ def run(
     alone = effective_n_jobs(n_jobs) == 1
     with model_epochs(total, shown=bool(verbose)) as progress:
         monitor = progress.monitor if alone and verbose else None
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-        done: Iterable[Any] = parallel(delayed(_run_job)(job, data, monitor) for job in jobs)
+        done: Iterable[Any] = (
+            (_run_job(job, data, monitor) for job in jobs)
+            if alone
+            else Parallel(n_jobs=n_jobs)(delayed(_run_job)(job, data) for job in jobs)
+        )
         fitted = []
         for job, found in zip(jobs, done, strict=True):
             fitted.append(found)

@@ -30,8 +30,19 @@ class _Splits:
     def split(self, X: Any, y: Any = None, groups: Any = None, **params: Any) -> Any:
         given = {**params, **({} if groups is None else {"groups": groups})}
         splits = list(self._splitter.split(X, y, **given))
-        self._train_ahead(X, y, [np.asarray(train) for train, _ in splits])
+        if self._train_ahead is not None:
+            self._train_ahead(X, y, [_numbers(train) for train, _ in splits])
         return splits
+
+    def rest(self) -> None:
+        """Split as ever from now on."""
+        self._train_ahead = None
+
+
+def _numbers(rows: Any) -> np.ndarray:
+    """Rows by number, from numbers or a mask."""
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
 class _InLockstep:
@@ -86,14 +97,18 @@ class _InLockstep:
                 planned.jobs, self._candidates, len(folds), data, self.n_jobs, self.verbose
             )
             self._seconds.append(seconds)
+            left = sum(len(job.numbers) for job in planned.jobs) - np.isfinite(seconds).sum()
+            if self.verbose and left:
+                print(f"{left} of them alone after all: lockstep did not pay, or failed.")
             book.fill(pairs)
 
-        splitter = check_cv(cv, y, classifier=is_classifier(estimator))
+        splits = _Splits(check_cv(cv, y, classifier=is_classifier(estimator)), train_ahead)
         try:
-            self.estimator, self.cv = StandIn(estimator, book), _Splits(splitter, train_ahead)
+            self.estimator, self.cv = StandIn(estimator, book), splits
             super().fit(X, y, **params)  # type: ignore[misc]
         finally:
             self.estimator, self.cv = estimator, cv
+            splits.rest()
             seconds = self._seconds
             del self._candidates, self._seconds
         self._count_time(np.concatenate(seconds))

@@ -1,0 +1,161 @@
+"""learning_rate_init="auto": a rate found inside fit, and nothing else changed by it."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+from bpestimator import BackpropClassifier, BackpropRegressor, Cosine, Quantile
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return (X - X.mean(0)) / X.std(0), y
+
+
+def diabetes():
+    X, y = load_diabetes(return_X_y=True)
+    return 20 * X, (y - y.mean()) / y.std()
+
+
+SETTINGS = {
+    "plain": (iris, BackpropClassifier()),
+    "sgd": (iris, BackpropClassifier(solver="sgd")),
+    "dropout": (iris, BackpropClassifier(dropout=0.2)),
+    "early stopping": (iris, BackpropClassifier(early_stopping=True)),
+    "schedule": (iris, BackpropClassifier(learning_rate="adaptive")),
+    "class weights": (iris, BackpropClassifier(class_weight="balanced", batch_size=20)),
+    "regressor": (diabetes, BackpropRegressor()),
+    "quantiles": (diabetes, BackpropRegressor(loss=Quantile([0.1, 0.9]))),
+    "too large for lockstep": (iris, BackpropClassifier(hidden_layer_sizes=(400, 400))),
+}
+
+
+def rate_of(est):
+    return est.history_["learning_rate"][0]
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_after_the_rate_is_found_the_fit_is_as_if_it_had_been_given(setting):
+    data, net = setting
+    X, y = data()
+    auto = clone(net).set_params(learning_rate_init="auto", max_iter=8, random_state=0).fit(X, y)
+    given = clone(auto).set_params(learning_rate_init=rate_of(auto)).fit(X, y)
+    for ours, other in zip(auto.coefs_, given.coefs_, strict=True):
+        assert_array_equal(ours, other)
+    assert 1e-5 < rate_of(auto) < 1
+    if net.learning_rate == "constant":
+        assert auto.learning_rate_ == rate_of(auto)
+    assert auto.learning_rate_init == "auto"
+
+
+def test_it_beats_a_rate_that_is_too_small():
+    X, y = diabetes()
+    fixed = {"max_iter": 15, "random_state": 0}
+    auto = BackpropRegressor(learning_rate_init="auto", **fixed)
+    default = BackpropRegressor(**fixed)
+    assert cross_val_score(auto, X, y).mean() > cross_val_score(default, X, y).mean() + 0.05
+
+
+def test_a_cliff_is_kept_away_from():
+    X, y = diabetes()
+    net = BackpropRegressor(solver="sgd", learning_rate_init="auto", random_state=0, max_iter=20)
+    assert net.fit(X, y).score(X, y) > 0.4
+    assert net.stop_reason_.startswith("max_iter")
+
+
+def test_it_says_what_it_chose_and_why(capsys):
+    X, y = iris()
+    net = BackpropClassifier(learning_rate_init="auto", max_iter=50, random_state=0, verbose=True)
+    net.fit(X, y)
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(f"learning_rate_init='auto': {net.learning_rate_:.3g}.")
+    assert "held-out loss" in first
+    assert "times 0.5 for max_iter=50" in first
+
+
+def test_a_longer_fit_takes_a_smaller_rate():
+    X, y = iris()
+    rates = [
+        BackpropClassifier(learning_rate_init="auto", max_iter=n, tol=1, random_state=0)
+        .fit(X, y)
+        .learning_rate_
+        for n in (20, 25, 100)
+    ]
+    assert rates[0] == rates[1] == pytest.approx(4 * rates[2])
+
+
+def test_once_found_it_is_kept():
+    X, y = iris()
+    net = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=5)
+    net.partial_fit(X[::2], y[::2], classes=[0, 1, 2])
+    first = rate_of(net)
+    net.partial_fit(X[1::2], y[1::2])
+    assert net.learning_rate_ == first
+    warm = BackpropClassifier(
+        learning_rate_init="auto", warm_start=True, max_iter=5, random_state=0
+    )
+    assert warm.fit(X, y).learning_rate_ == warm.fit(X, y).learning_rate_
+
+
+@pytest.mark.parametrize("rows", [2, 6, 12])
+def test_few_rows(rows):
+    X, y = iris()
+    net = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=3)
+    assert net.fit(X[:: 150 // rows], y[:: 150 // rows]).learning_rate_ > 0
+
+
+def test_classes_of_one_row_and_weights_of_zero():
+    X, y = iris()
+    y = np.where(np.arange(150) == 3, 7, y)
+    net = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=3)
+    assert net.fit(X, y).learning_rate_ > 0
+    weight = (np.arange(150) < 10).astype(float)
+    assert net.fit(X, y, sample_weight=weight).learning_rate_ > 0
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csc_matrix])
+def test_sparse(kind):
+    X, y = iris()
+    net = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=3)
+    dense = net.fit(np.maximum(X, 0), y).learning_rate_
+    assert net.fit(kind(np.maximum(X, 0)), y).learning_rate_ == pytest.approx(dense)
+
+
+def test_a_number_as_learning_rate_leaves_nothing_to_find():
+    X, y = iris()
+    net = BackpropClassifier(learning_rate=0.02, learning_rate_init="auto", max_iter=3)
+    assert net.fit(X, y).learning_rate_ == 0.02
+
+
+def test_lbfgs_has_no_rate_to_find():
+    X, y = iris()
+    net = BackpropClassifier(solver="lbfgs", learning_rate_init="auto", random_state=0)
+    same = clone(net).set_params(learning_rate_init=0.001).fit(X, y)
+    assert_array_equal(net.fit(X, y).coefs_[0], same.coefs_[0])
+
+
+def test_it_can_be_one_of_the_rates_searched():
+    X, y = iris()
+    net = BackpropClassifier(max_iter=5, random_state=0)
+    search = GridSearchCV(net, {"learning_rate_init": [1e-5, "auto"]}).fit(X, y)
+    assert search.best_params_ == {"learning_rate_init": "auto"}
+
+
+def test_with_a_schedule_object():
+    X, y = iris()
+    net = BackpropClassifier(
+        learning_rate=Cosine(warmup=2), learning_rate_init="auto", max_iter=10, random_state=0
+    )
+    history = net.fit(X, y).history_
+    assert max(history["learning_rate"]) > 10 * history["learning_rate"][-1]
+
+
+def test_other_words_are_refused():
+    with pytest.raises(ValueError, match=r"'learning_rate_init'.*or 'auto'\. Got 'best'"):
+        BackpropClassifier(learning_rate_init="best").fit(*iris())

@@ -1,0 +1,210 @@
+"""LearningRateDisplay: what it reads from searches and range tests, and that it draws it."""
+
+import builtins
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bpestimator import (
+    BackpropClassifier,
+    BackpropRegressor,
+    LearningRateDisplay,
+    LockstepGridSearchCV,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+RATES = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 10.0]
+
+
+@pytest.fixture
+def pyplot():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    yield pyplot
+    pyplot.close("all")
+
+
+class Search:
+    """Looks like a fitted search with given scores."""
+
+    def __init__(self, scores, stds, n_splits=4, name="learning_rate", **others):
+        n = len(scores)
+        self.refit = True
+        self.cv_results_ = {
+            f"param_{name}": np.ma.array(RATES[:n]),
+            "mean_test_score": np.array(scores),
+            "std_test_score": np.array(stds),
+            **{f"split{k}_test_score": np.zeros(n) for k in range(n_splits)},
+            **others,
+        }
+
+
+def iris_search(kind=LockstepGridSearchCV):
+    X, y = load_iris(return_X_y=True)
+    net = BackpropClassifier(max_iter=15, random_state=0)
+    model = make_pipeline(StandardScaler(), net)
+    grid = {"backpropclassifier__learning_rate_init": RATES, "backpropclassifier__alpha": [0, 1]}
+    return kind(model, grid, cv=3).fit(X, y)
+
+
+# From a search
+
+
+def test_the_plateau_is_within_one_standard_error_of_the_best():
+    # The standard error of the best is 0.04 / sqrt(4) = 0.02.
+    search = Search([0.5, 0.79, 0.8, 0.785, 0.6, 0.79], [0.04] * 6)
+    display = LearningRateDisplay.from_search(search, plot=False)
+    assert display.interval == (1e-4, 1e-2)
+    assert_allclose(display.recommended, 1e-3)
+    assert_allclose(display.spread, 0.02)
+    # The last is as good, but the one between is not.
+    assert display.interval[1] < 10
+
+
+@pytest.mark.parametrize(
+    ("scores", "side"), [([0.9, 0.8, 0.7], "lowest"), ([0.7, 0.8, 0.9], "highest")]
+)
+def test_a_best_rate_at_an_end_is_warned_of(scores, side):
+    with pytest.warns(UserWarning, match=f"the {side} that was searched.*Widen the grid"):
+        LearningRateDisplay.from_search(Search(scores, [0.01] * 3), plot=False)
+
+
+def test_a_best_rate_inside_is_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LearningRateDisplay.from_search(Search([0.7, 0.9, 0.8], [0.01] * 3), plot=False)
+
+
+@pytest.mark.parametrize("kind", [LockstepGridSearchCV, GridSearchCV])
+def test_each_rate_has_the_score_of_its_best_candidate(kind):
+    search = iris_search(kind)
+    display = LearningRateDisplay.from_search(search, plot=False)
+    means = search.cv_results_["mean_test_score"].reshape(2, -1)  # alpha by rate
+    assert_allclose(display.values, means.max(axis=0))
+    assert_allclose(display.rates, RATES)
+
+
+def test_candidates_without_a_score_or_a_rate_are_left_out():
+    search = Search([0.5, np.nan, 0.9, 0.8], [0.01] * 4)
+    rates = np.ma.array([1e-4, 1e-3, 1e-2, "cosine"], dtype=object, mask=[0, 0, 0, 0])
+    search.cv_results_["param_learning_rate"] = rates
+    with pytest.warns(UserWarning, match="highest"):
+        display = LearningRateDisplay.from_search(search, plot=False)
+    assert_allclose(display.rates, [1e-4, 1e-2])
+
+
+def test_other_searches_are_refused():
+    with pytest.raises(ValueError, match=r"must have tried numbers.*Searched were \['alpha'\]"):
+        LearningRateDisplay.from_search(Search([1.0, 2.0], [0, 0], name="alpha"))
+    with pytest.raises(ValueError, match="has no 'mean_test_f1'"):
+        LearningRateDisplay.from_search(Search([1.0, 2.0], [0, 0]), metric="f1")
+    with pytest.raises(ValueError, match="No candidate"):
+        LearningRateDisplay.from_search(Search([np.nan, np.nan], [0, 0]))
+
+
+def test_several_metrics():
+    search = Search([0.5, 0.9, 0.6], [0.0] * 3)
+    search.cv_results_.update(mean_test_f1=np.array([0.1, 0.2, 0.15]), std_test_f1=np.zeros(3))
+    search.cv_results_["split0_test_f1"] = np.zeros(3)
+    search.refit = "f1"
+    display = LearningRateDisplay.from_search(search, plot=False)
+    assert_allclose(display.values, [0.1, 0.2, 0.15])
+
+
+# From an estimator
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        BackpropClassifier(random_state=0),
+        make_pipeline(StandardScaler(), BackpropClassifier(random_state=0, batch_size=16)),
+        BackpropClassifier(random_state=0, class_weight="balanced", early_stopping=True),
+        BackpropClassifier(random_state=0, learning_rate="one_cycle", solver="sgd"),
+    ],
+    ids=["plain", "pipeline", "weights", "sgd"],
+)
+def test_range_test_of_a_classifier(net):
+    X, y = load_iris(return_X_y=True)
+    before = repr(net)
+    display = LearningRateDisplay.from_estimator(net, X, y, plot=False)
+    low, high = display.interval
+    assert 1e-6 <= low <= display.recommended <= high < 10
+    assert display.diverged_from is None or high < display.diverged_from
+    assert repr(net) == before
+    again = LearningRateDisplay.from_estimator(net, X, y, plot=False)
+    assert_allclose(again.values, display.values)
+
+
+def test_range_test_of_a_regressor_ends_where_it_diverges():
+    X, y = load_diabetes(return_X_y=True)
+    net = BackpropRegressor(solver="sgd", random_state=0)
+    display = LearningRateDisplay.from_estimator(net, X, y, plot=False)
+    assert display.diverged_from == display.rates[-1] < 10
+    assert display.interval[1] < display.diverged_from
+    # At the recommended rate training gets somewhere; where it diverges, nowhere.
+    scores = [
+        BackpropRegressor(solver="sgd", random_state=0, learning_rate=rate).fit(X, y).score(X, y)
+        for rate in (display.recommended, display.recommended / 1e4)
+    ]
+    assert scores[0] > scores[1]
+
+
+@pytest.mark.parametrize(
+    ("net", "options", "error", "match"),
+    [
+        (LogisticRegression(), {}, TypeError, "takes a BackpropClassifier"),
+        (BackpropClassifier(solver="lbfgs"), {}, ValueError, "has no learning rate"),
+        (BackpropClassifier(), {"low": 1, "high": 0.1}, ValueError, "must rise from above 0"),
+        (BackpropClassifier(), {"n_steps": 3}, ValueError, "at least 10"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused(net, options, error, match):
+    with pytest.raises(error, match=match):
+        LearningRateDisplay.from_estimator(net, *load_iris(return_X_y=True), **options)
+
+
+# Pictures
+
+
+def test_draws_a_search(pyplot):
+    display = LearningRateDisplay.from_search(iris_search())
+    assert display.ax_.get_xscale() == "log"
+    assert display.figure_ is display.ax_.figure
+    assert_allclose(display.line_.get_ydata(), display.values)
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert any(f"recommended: {display.recommended:.2g}" in label for label in labels)
+
+
+def test_draws_a_range_test_on_given_axes(pyplot):
+    X, y = load_iris(return_X_y=True)
+    _, ax = pyplot.subplots()
+    net = BackpropClassifier(random_state=0)
+    display = LearningRateDisplay.from_estimator(net, X, y, ax=ax, color="k")
+    assert display.ax_ is ax
+    assert display.line_.get_color() == "k"
+    assert display.plot().ax_ is not ax
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    display = LearningRateDisplay.from_search(Search([0.7, 0.9, 0.8], [0.01] * 3), plot=False)
+    with pytest.raises(ImportError, match=r"pip install \"bpestimator\[plot\]\""):
+        display.plot()
