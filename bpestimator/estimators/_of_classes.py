@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import unique_labels
 
 from bpestimator.estimators import _options as options
 from bpestimator.estimators import _targets
 from bpestimator.estimators._base import BaseBackprop, FitCall
+from bpestimator.estimators._scores import accuracy
 from bpestimator.estimators._targets import Task
 
 
@@ -93,4 +93,4 @@ class OfClasses(BaseBackprop):
         codes = np.arange(len(self.classes_))
         truth = _targets.codes_of(targets, link_name)
         predicted = _targets.decode_classes(predictions, codes, link_name)
-        return float(accuracy_score(truth, predicted, sample_weight=weight))
+        return accuracy(truth, predicted, weight)

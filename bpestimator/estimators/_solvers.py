@@ -130,7 +130,8 @@ def _rate_to_use(est: BaseBackprop, problem: Problem, call: FitCall, rules: Trai
     known = None if call.fresh else (est._memory or {}).get("learning_rate_init")
     if known is not None:
         return float(known)
-    found = find_rate(est, problem, rules, _batch_size(est, problem.x.shape[0]))
+    batch_size = 200 if est.batch_size == "auto" else int(est.batch_size)
+    found = find_rate(est, problem, rules, batch_size)
     if est.verbose:
         print(found.reason)
     return found.rate
@@ -295,7 +296,7 @@ def _batch_size(est: BaseBackprop, n_rows: int) -> int:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
             f"{est.batch_size} to {n_rows}.",
-            stacklevel=7,
+            stacklevel=8,
         )
     return min(int(est.batch_size), n_rows)
 

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.metrics import d2_pinball_score
 from sklearn.utils.metaestimators import available_if
 
 from bpestimator.estimators import _options as options
 from bpestimator.estimators import _targets
 from bpestimator.estimators._base import BaseBackprop, is_stochastic
 from bpestimator.estimators._rules import Choice
+from bpestimator.estimators._scores import r2
 from bpestimator.estimators._targets import Task
 from bpestimator.nn import OUTPUT_ACTIVATIONS, Activation, Quantile
 
@@ -418,7 +419,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         loss = options.loss_of(self)
         if isinstance(loss, Quantile):
             return _pinball_score(targets, predictions, weight, loss.levels)
-        return float(r2_score(targets, predictions, sample_weight=weight))
+        return r2(targets, predictions, weight)
 
 
 def _pinball_score(

@@ -47,7 +47,7 @@ class LearningRateDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from bpestimator import BackpropClassifier, LearningRateDisplay, LockstepGridSearchCV
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = BackpropClassifier(max_iter=20, n_iter_no_change=20, random_state=0)
+    >>> clf = BackpropClassifier(tol=0.01, random_state=0)
     >>> rates = [1e-4, 1e-3, 1e-2, 1e-1, 1]
     >>> search = LockstepGridSearchCV(clf, {"learning_rate": rates}).fit(X, y)
     >>> display = LearningRateDisplay.from_search(search, plot=False)

@@ -1,6 +1,6 @@
 """All benchmarks, as Markdown tables; each goal stands beside its figure.
 
-    python tests/benchmarks [fit | life | growth | options ...]
+    python tests/benchmarks [fit | life | growth | options | search ...]
 
 Contestants take turns in one process and the fastest of several runs counts. Trust ratios,
 and those only on a machine with nothing else to do. PyTorch joins in where it is installed.
@@ -15,6 +15,7 @@ import fit
 import growth
 import life
 import options
+import search
 from contest import machine
 
 BENCHMARKS = {
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "life": life.main,
     "growth": growth.main,
     "options": options.main,
+    "search": search.main,
 }
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Validation data, scorers, divergence and diagnostics: what happens while a fit runs."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -389,3 +390,22 @@ def test_chunks_in_order_are_an_epoch_of_fit(params):
     for a, b in zip(parts.coefs_, whole.coefs_, strict=True):
         assert_array_equal(a, b)
     assert len(parts.validation_loss_curve_) == 6
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_default_scores_are_scikit_learns(dtype, weighted):
+    """Written out for speed, so compared with the estimator's own score at every epoch's end."""
+    rng = np.random.default_rng(0)
+    X, numbers = rng.normal(size=(60, 3)).astype(dtype), rng.normal(size=(60, 2)).astype(dtype)
+    numbers[:, 1] = 1.0  # a constant column scores 0 or 1
+    weight = rng.uniform(size=60) if weighted else None
+    for est, y in (
+        (BackpropRegressor(max_iter=3, random_state=0), numbers),
+        (BackpropClassifier(max_iter=3, random_state=0), (numbers[:, 0] > 0).astype(int)),
+        (BackpropClassifier(max_iter=3, random_state=0), (X > 0).astype(int)),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            est.fit(X, y, X_val=X, y_val=y, sample_weight_val=weight)
+        assert est.validation_scores_[-1] == est.score(X, y, weight)
