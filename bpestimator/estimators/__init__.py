@@ -2,12 +2,13 @@
 
 from bpestimator.estimators._sklearn_compat import has_callbacks
 from bpestimator.estimators.classifier import BackpropClassifier
-from bpestimator.estimators.lockstep import fit_in_lockstep, lockstep_key, why_alone
+from bpestimator.estimators.lockstep import Fold, fit_in_lockstep, lockstep_key, why_alone
 from bpestimator.estimators.regressor import BackpropRegressor
 
 __all__ = [
     "BackpropClassifier",
     "BackpropRegressor",
+    "Fold",
     "fit_in_lockstep",
     "has_callbacks",
     "lockstep_key",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil
 from numbers import Integral
 from time import perf_counter
@@ -17,10 +17,11 @@ from bpestimator.estimators._sklearn_compat import has_callbacks
 from bpestimator.estimators._solvers import Problem, Training, conclude, rules_of, training_of
 from bpestimator.estimators._threads import blas_threads, largest_product
 from bpestimator.training import (
+    Batches,
+    FoldBatches,
     InvScaling,
     Monitor,
     Schedule,
-    TrainState,
     group_size,
     spread,
     stacked,
@@ -91,92 +92,188 @@ def lockstep_key(est: Any) -> str:
     return repr((type(est).__name__, sorted(same.items()), kind, shape, dropping))
 
 
+class Fold(NamedTuple):
+    """Estimators to fit on the same rows.
+
+    estimators : unfitted, of one :func:`lockstep_key`; they are changed in place
+    X, y, sample_weight : as ``fit`` takes them
+    """
+
+    estimators: Sequence[BaseBackprop]
+    X: Any
+    y: Any
+    sample_weight: Any = None
+
+
+class _Ready(NamedTuple):
+    """A fold, validated, and what the fit of its first estimator starts from.
+
+    warnings : what every estimator is to warn of
+    start : state of the random numbers
+    fits : to be filled in
+    """
+
+    estimators: Sequence[BaseBackprop]
+    problem: Problem
+    training: Training
+    warnings: list[Warning]
+    start: Any
+    fits: list[Fit | None]
+
+
 def fit_in_lockstep(
-    estimators: Sequence[BaseBackprop],
-    X: Any,
-    y: Any,
-    sample_weight: Any = None,
-    *,
-    monitor: Callable[[int], Monitor] | None = None,
-) -> list[Fit | None]:
-    """Fit estimators of one :func:`lockstep_key` on the same data.
+    folds: Iterable[Fold], *, monitor: Callable[[int], Monitor] | None = None
+) -> Iterator[list[Fit | None]]:
+    """Fit the estimators of each fold, several folds at once where they are small and alike.
 
     Parameters
     ----------
-    estimators : sequence of BaseBackprop
-        Unfitted. They are changed in place.
-    X, y, sample_weight
-        As ``fit`` takes them.
+    folds : iterable of Fold
+        With as many estimators each, all of one :func:`lockstep_key`.
     monitor : callable, optional
         From the number of models in training to what is told of their epochs.
 
-    Returns
-    -------
+    Yields
+    ------
     list of Fit or None
-        None for an estimator that is left unfitted: where lockstep does not pay, or where its
-        own ``fit`` would raise an error.
+        Fold by fold. None for an estimator that is left unfitted: where lockstep does not pay,
+        or where its own ``fit`` would raise an error.
     """
-    first = estimators[0]
-    fits: list[Fit | None] = [None] * len(estimators)
-    start = perf_counter()
+    call = FitCall(incremental=False, fresh=True)
+    waiting: list[_Ready] = []
+    for fold in folds:
+        ready = _prepare(fold, call)
+        if waiting and not (ready and _fits_beside(waiting, ready)):
+            yield from _fit_folds(waiting, call, monitor)
+            waiting = []
+        if ready:
+            waiting.append(ready)
+        else:
+            yield [None] * len(fold.estimators)
+    if waiting:
+        yield from _fit_folds(waiting, call, monitor)
+
+
+def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
+    """Validate a fold once for all its estimators; None where they are to be left alone."""
+    first = fold.estimators[0]
     with warnings.catch_warnings(record=True) as common:
         warnings.simplefilter("always")
-        call = FitCall(incremental=False, fresh=True)
         try:
-            problem = first._problem(X, y, sample_weight, (None, None, None), call)
+            weights = (None, None, None)
+            problem = first._problem(fold.X, fold.y, fold.sample_weight, weights, call)
             training = training_of(first, problem, call)
         except Exception:  # whatever it is, the estimator's own fit will say so
-            return fits
+            return None
+    if min(_at_once(problem, training), len(fold.estimators)) < SMALLEST_GROUP:
+        return None
     learnt_of_data = vars(first).keys() - first.get_params(False).keys()
-    for est in estimators[1:]:
+    for est in fold.estimators[1:]:
         est.__dict__.update({name: vars(first)[name] for name in learnt_of_data})
-    at_once = group_size(problem.spec, training.batches.batch_size, problem.x.dtype.itemsize)
-    if min(at_once, len(estimators)) < SMALLEST_GROUP:
-        return fits
-    n_groups = ceil(len(estimators) / at_once)
-    rng_state, generator = problem.rng.get_state(), training.state.generator
-    draws: Any = None if generator is None else generator.bit_generator.state
     told = [warning.message for warning in common if isinstance(warning.message, Warning)]
-    for numbers in np.array_split(np.arange(len(estimators)), n_groups):
-        problem.rng.set_state(rng_state)
+    fits: list[Fit | None] = [None] * len(fold.estimators)
+    return _Ready(fold.estimators, problem, training, told, problem.rng.get_state(), fits)
+
+
+def _at_once(problem: Problem, training: Training) -> int:
+    return group_size(problem.spec, training.batches.batch_size, problem.x.dtype.itemsize)
+
+
+def _fits_beside(waiting: list[_Ready], other: _Ready) -> bool:
+    """Whether a fold can train as one array with those waiting.
+
+    Its models must start from the same weights and take its rows in the same order, and all
+    must be small enough.
+    """
+    (_, first, training, *_), (_, second, _, _, start, _) = waiting[0], other
+    n_models = sum(len(one.estimators) for one in waiting) + len(other.estimators)
+    return (
+        n_models <= _at_once(first, training)
+        and all(_is_plain(one) for one in (waiting[0], other))
+        and first.spec == second.spec
+        and first.x.shape == second.x.shape
+        and first.x.dtype == second.x.dtype
+        and np.array_equal(first.params, second.params)
+        and np.array_equal(waiting[0].start[1], start[1])
+        and waiting[0].start[2] == start[2]
+    )
+
+
+def _is_plain(fold: _Ready) -> bool:
+    """Whether all rows of an array are trained on, shuffled, each counting once."""
+    _, problem, training, *_ = fold
+    return (
+        isinstance(problem.x, np.ndarray)
+        and problem.weight is None
+        and training.validate is None
+        and bool(fold.estimators[0].shuffle)
+    )
+
+
+def _fit_folds(
+    folds: list[_Ready], call: FitCall, monitor: Callable[[int], Monitor] | None
+) -> Iterator[list[Fit | None]]:
+    """Train folds together, in groups that the cache holds."""
+    _, problem, training, *_ = folds[0]
+    places = [(fold, k) for fold in range(len(folds)) for k in range(len(folds[fold].estimators))]
+    generator = training.state.generator
+    draws: Any = None if generator is None else generator.bit_generator.state
+    n_groups = ceil(len(places) / _at_once(problem, training))
+    for numbers in np.array_split(np.arange(len(places)), n_groups):
+        start = perf_counter()
+        problem.rng.set_state(folds[0].start)
         if generator is not None:
             generator.bit_generator.state = draws
-        group = [estimators[number] for number in numbers]
-        endings = _fit_group(group, problem, training, call, monitor)
+        group = [places[number] for number in numbers]
+        endings = _fit_group(folds, group, call, monitor)
         seconds = (perf_counter() - start) / len(group)
-        for number, ending in zip(numbers, endings, strict=True):
+        for (fold, k), ending in zip(group, endings, strict=True):
             if ending is not None:
-                fits[number] = Fit([*told, *ending], seconds)
-        start = perf_counter()
-    return fits
+                folds[fold].fits[k] = Fit([*folds[fold].warnings, *ending], seconds)
+    yield from (fold.fits for fold in folds)
+
+
+def _batches_of(folds: list[_Ready], group: list[tuple[int, int]]) -> Batches:
+    if len(folds) == 1:
+        return folds[0].training.batches
+    return FoldBatches(
+        [(fold.problem.x, fold.problem.targets) for fold in folds],
+        np.array([fold for fold, _ in group]),
+        batch_size=folds[0].training.batches.batch_size,
+        shuffle=True,
+    )
 
 
 def _fit_group(
-    group: list[BaseBackprop],
-    problem: Problem,
-    training: Training,
+    folds: list[_Ready],
+    group: list[tuple[int, int]],
     call: FitCall,
     monitor: Callable[[int], Monitor] | None,
 ) -> list[list[Warning] | None]:
-    """Train a group and publish each; what each warns of, or None if it failed."""
+    """Train estimators, by fold and place, and publish each; what each warns of, None if failed."""
+    _, problem, training, *_ = folds[0]
     n_hidden = len(problem.spec.sizes) - 2
-    rules, rates = zip(*(rules_of(est, n_hidden) for est in group), strict=True)
-    together = stacked(rules)
-    state: TrainState = spread(training.state, rates, together)
+    estimators = [folds[fold].estimators[k] for fold, k in group]
+    asked = [rules_of(est, n_hidden) for est in estimators]
+    rates = [rate for _, rate in asked if rate is not None]
+    together = stacked([rules for rules, _ in asked])
     endings: list[list[Warning] | None] = [None] * len(group)
-    product = largest_product(problem.spec.sizes, training.batches.batch_size)
-    with blas_threads(product):
+    batches = _batches_of(folds, group)
+    with blas_threads(largest_product(problem.spec.sizes, batches.batch_size)):
         for number, own_state, reason in train_in_lockstep(
             problem.spec,
-            training.batches,
+            batches,
             together,
-            state,
+            spread(training.state, rates, together),
             validate=training.validate,
             monitor=monitor,
         ):
-            own = training._replace(rules=rules[number], state=own_state, rate=rates[number])
+            fold = folds[group[number][0]]
+            own = fold.training._replace(
+                rules=asked[number][0], state=own_state, rate=rates[number]
+            )
             try:
-                outcome = conclude(group[number], problem, call, own, reason)
+                outcome = conclude(estimators[number], fold.problem, call, own, reason)
             except ValueError:  # its own fit will say so
                 continue
             endings[number] = [] if outcome.warning is None else [outcome.warning]

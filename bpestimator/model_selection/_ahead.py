@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
@@ -16,6 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from bpestimator.estimators import (
     BackpropClassifier,
     BackpropRegressor,
+    Fold,
     fit_in_lockstep,
     lockstep_key,
     why_alone,
@@ -39,18 +39,22 @@ class Data(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Candidates that train together on one fold.
+    """Candidates of one kind, and the folds to train them on.
 
-    fold : its number
-    rows : to train on
     numbers : of the candidates
     candidates : unfitted, as many
+    folds : their numbers
+    rows : to train on, of each fold
     """
 
-    fold: int
-    rows: np.ndarray
     numbers: list[int]
     candidates: list[Any]
+    folds: list[int]
+    rows: list[np.ndarray]
+
+    @property
+    def n_fits(self) -> int:
+        return len(self.numbers) * len(self.folds)
 
 
 class Plan(NamedTuple):
@@ -75,9 +79,13 @@ def check_ours(estimator: Any, search: str) -> None:
 
 
 def plan(
-    estimator: Any, candidates: list[dict[str, Any]], folds: list[np.ndarray], data: Data
+    estimator: Any,
+    candidates: list[dict[str, Any]],
+    folds: list[np.ndarray],
+    data: Data,
+    n_jobs: int,
 ) -> Plan:
-    """Which candidates train together."""
+    """Which candidates train together, on folds shared among so many processes."""
     groups: dict[str, list[tuple[int, Any]]] = {}
     alone: Counter[str] = Counter()
     for number, parameters in enumerate(candidates):
@@ -95,11 +103,17 @@ def plan(
         before = repr(one.steps[:-1]) if type(one) is Pipeline else ""
         key = f"{before}{lockstep_key(final_of(one))}"
         groups.setdefault(key, []).append((number, one))
+    shares = np.array_split(np.arange(len(folds)), min(n_jobs, len(folds)))
     jobs = [
-        Job(fold, rows, [n for n, _ in group], [clone(one) for _, one in group])
-        for fold, rows in enumerate(folds)
+        Job(
+            [number for number, _ in group],
+            [one for _, one in group],
+            share.tolist(),
+            [folds[k] for k in share],
+        )
         for group in groups.values()
         if len(group) > 1
+        for share in shares
     ]
     single = sum(len(group) == 1 for group in groups.values())
     if single:
@@ -127,7 +141,7 @@ def run(
     candidates: list[dict[str, Any]],
     n_folds: int,
     data: Data,
-    n_jobs: Any,
+    n_jobs: int,
     verbose: int,
 ) -> tuple[list[Pair | None], np.ndarray]:
     """Train all jobs.
@@ -141,27 +155,23 @@ def run(
     """
     pairs: list[Pair | None] = [None] * (len(candidates) * n_folds)
     seconds = np.full((len(candidates), n_folds), np.nan)
-    total = sum(len(job.numbers) * _epochs_of(job) for job in jobs)
-    alone = effective_n_jobs(n_jobs) == 1
+    total = sum(job.n_fits * _epochs_of(job) for job in jobs)
     with model_epochs(total, shown=bool(verbose)) as progress:
-        monitor = progress.monitor if alone and verbose else None
-        done: Iterable[Any] = (
-            (_run_job(job, data, monitor) for job in jobs)
-            if alone
-            else Parallel(n_jobs=n_jobs)(delayed(_run_job)(job, data) for job in jobs)
-        )
-        fitted = []
-        for job, found in zip(jobs, done, strict=True):
-            fitted.append(found)
-            progress.finish(len(job.numbers) * _epochs_of(job))
-    for job, found_of_job in zip(jobs, fitted, strict=True):
-        for number, found in zip(job.numbers, found_of_job, strict=True):
-            if found is not None:
-                one, fit = found
-                seconds[number, job.fold] = fit.seconds
-                pairs[number * n_folds + job.fold] = Pair(
-                    one, candidates[number], len(job.rows), fit.warnings
-                )
+        done: Iterable[Any]
+        if n_jobs == 1:
+            monitor = progress.monitor if verbose else None
+            done = (list(_run_job(job, data, monitor)) for job in jobs)
+        else:
+            done = Parallel(n_jobs=n_jobs)(delayed(_list_of_job)(job, data) for job in jobs)
+        for job, fitted in zip(jobs, done, strict=True):
+            progress.finish(job.n_fits * _epochs_of(job))
+            for fold, rows, found_of_fold in zip(job.folds, job.rows, fitted, strict=True):
+                for number, found in zip(job.numbers, found_of_fold, strict=True):
+                    if found is not None:
+                        one, fit = found
+                        seconds[number, fold] = fit.seconds
+                        pair = Pair(one, candidates[number], len(rows), fit.warnings)
+                        pairs[number * n_folds + fold] = pair
     return pairs, seconds
 
 
@@ -169,26 +179,44 @@ def _epochs_of(job: Job) -> int:
     return int(final_of(job.candidates[0]).max_iter)
 
 
-def _run_job(job: Job, data: Data, monitor: Any = None) -> list[Any]:
-    """Each candidate, fitted, with how its fit went; None for one that is left as it was."""
-    first = job.candidates[0]
-    weight = _weight_of(first, data.params)
-    assert weight is not None
-    X, y = take(data.X, job.rows), take(data.y, job.rows)
-    sample_weight = take(weight[0], job.rows) if _has_rows(weight[0], data.X) else weight[0]
+def _list_of_job(job: Job, data: Data) -> list[list[Any]]:
+    return list(_run_job(job, data, None))
+
+
+def _run_job(job: Job, data: Data, monitor: Any) -> Iterator[list[Any]]:
+    """Fold by fold, each candidate fitted, with how that went; None for one left as it was."""
+    prepared: list[tuple[list[Any], Any]] = []
+
+    def folds() -> Iterator[Fold]:
+        for rows in job.rows:
+            ones = [clone(one) for one in job.candidates]
+            fold, before = _fold_of(ones, rows, data)
+            prepared.append((ones, before))
+            yield fold
+
+    for number, fits in enumerate(fit_in_lockstep(folds(), monitor=monitor)):
+        ones, before = prepared[number]
+        prepared[number] = ([], None)
+        yield [
+            None if fit is None else (_with_steps(one, before), fit)
+            for one, fit in zip(ones, fits, strict=True)
+        ]
+
+
+def _fold_of(ones: list[Any], rows: np.ndarray, data: Data) -> tuple[Fold, Pipeline | None]:
+    """The rows of a fold, as they come to the last step, and the fitted steps before it."""
+    first = ones[0]
+    weight = (_weight_of(first, data.params) or (None,))[0]
+    weight = take(weight, rows) if _has_rows(weight, data.X) else weight
+    X, y = take(data.X, rows), take(data.y, rows)
     before = None
     if type(first) is Pipeline and len(first.steps) > 1:
         before = first[:-1]
         try:
             X = before.fit_transform(X, y)
-        except Exception:  # the search itself will say so
-            return [None] * len(job.candidates)
-    finals = [final_of(one) for one in job.candidates]
-    fits = fit_in_lockstep(finals, X, y, sample_weight, monitor=monitor)
-    return [
-        None if fit is None else (_with_steps(one, before), fit)
-        for one, fit in zip(job.candidates, fits, strict=True)
-    ]
+        except Exception:  # the search itself will say so, as it finds these left unfitted
+            X = None
+    return Fold([final_of(one) for one in ones], X, y, weight), before
 
 
 def _with_steps(one: Any, before: Pipeline | None) -> Any:

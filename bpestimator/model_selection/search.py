@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn import get_config
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
@@ -90,14 +91,15 @@ class _InLockstep:
 
         def train_ahead(X: Any, y: Any, folds: list[np.ndarray]) -> None:
             data = Data(X, y, {k: v for k, v in fit_params.items() if v is not None})
-            planned = plan(estimator, self._candidates, folds, data)
+            n_jobs = effective_n_jobs(self.n_jobs)
+            planned = plan(estimator, self._candidates, folds, data, n_jobs)
             if self.verbose:
                 print(_announce(planned, len(self._candidates) * len(folds)))
             pairs, seconds = run(
-                planned.jobs, self._candidates, len(folds), data, self.n_jobs, self.verbose
+                planned.jobs, self._candidates, len(folds), data, n_jobs, self.verbose
             )
             self._seconds.append(seconds)
-            left = sum(len(job.numbers) for job in planned.jobs) - np.isfinite(seconds).sum()
+            left = sum(job.n_fits for job in planned.jobs) - np.isfinite(seconds).sum()
             if self.verbose and left:
                 print(f"{left} of them alone after all: lockstep did not pay, or failed.")
             book.fill(pairs)
@@ -139,7 +141,9 @@ class _InLockstep:
 def _announce(planned: Plan, n_fits: int) -> str:
     """How the fits will be trained, in a sentence."""
     together = n_fits - planned.alone.total()
-    text = f"Training {together} of {n_fits} fits in lockstep, in {len(planned.jobs)} groups"
+    kinds = len({tuple(job.numbers) for job in planned.jobs})
+    of = f"of {kinds} kinds of network" if kinds > 1 else "of one kind of network"
+    text = f"Training {together} of {n_fits} fits in lockstep{f', {of}' if together else ''}"
     reasons = "; ".join(f"{count} alone: {reason}" for reason, count in planned.alone.items())
     return f"{text}; {reasons}." if reasons else f"{text}."
 

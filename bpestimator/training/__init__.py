@@ -4,7 +4,7 @@ A :class:`TrainState` goes in, is advanced, and comes out: fitting, continuing a
 resuming after an interruption are the same act. Nothing here knows scikit-learn.
 """
 
-from bpestimator.training.batches import Batches
+from bpestimator.training.batches import Batches, FoldBatches
 from bpestimator.training.dropout import Dropout
 from bpestimator.training.lbfgs import LBFGSResult, minimize_lbfgs
 from bpestimator.training.lockstep import group_size, spread, stacked, train_in_lockstep
@@ -53,6 +53,7 @@ __all__ = [
     "AdamW",
     "Batch",
     "Batches",
+    "FoldBatches",
     "Clock",
     "Dropout",
     "LBFGSResult",

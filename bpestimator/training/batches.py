@@ -35,8 +35,8 @@ class Batches:
 
     Attributes
     ----------
-    n_rows, n_steps, batch_size : int
-        Rows of an epoch, its batches, and rows of a batch.
+    n_rows, n_steps, batch_size, block_size : int
+        Rows of an epoch, its batches, rows of a batch, and of the largest block.
     blocks : dict of list of Batch
         For each number of rows that a block of batches may have, its batches: views of
         buffers that every block fills anew.
@@ -60,17 +60,17 @@ class Batches:
         self.n_rows = x.shape[0] if rows is None else rows.size
         self.n_steps = -(-self.n_rows // batch_size)
         self._sparse = not isinstance(x, np.ndarray)
-        self._block_size = self._whole_batches(x, batch_size)
+        self.block_size = self._whole_batches(x, batch_size)
         self._all_y, self._all_weight = y, weight
-        self.y = np.empty((self._block_size, *y.shape[1:]), y.dtype)
-        self.weight = None if weight is None else np.empty(self._block_size, weight.dtype)
+        self.y = np.empty((self.block_size, *y.shape[1:]), y.dtype)
+        self.weight = None if weight is None else np.empty(self.block_size, weight.dtype)
         self._source = self._source_of(x, in_order=rows is None and not shuffle)
         self.blocks = {
             size: [
                 self._view(start, min(batch_size, size - start), x.dtype)
                 for start in range(0, size, batch_size)
             ]
-            for size in {self._block_size, self.n_rows % self._block_size} - {0}
+            for size in {self.block_size, self.n_rows % self.block_size} - {0}
         }
 
     def _whole_batches(self, x: Any, batch_size: int) -> int:
@@ -86,7 +86,7 @@ class Batches:
             # Duplicate or unsorted entries would not survive the detour through CSR.
             quick = x.format == "csc" and x.has_canonical_format
             return _CSCRows(x) if quick else _SparseRows(x)
-        return _DenseRows(x, self._block_size, in_order=in_order)
+        return _DenseRows(x, self.block_size, in_order=in_order)
 
     def _view(self, start: int, size: int, dtype: Any) -> Batch:
         """One batch, as views of the buffers."""
@@ -94,6 +94,16 @@ class Batches:
         x = self._source.batch if self._sparse else self._source.buffer[rows]
         weight = None if self.weight is None else self.weight[rows]
         return Batch(x, self.y[rows], weight, np.array(size, dtype))
+
+    def by_batch(self, rows: slice, count: int) -> tuple[Array, Array | None]:
+        """The targets and weights of so many batches of one size, a batch along each entry."""
+        y, weight = self.y[rows], self.weight
+        y = y.reshape(count, -1, *y.shape[1:])
+        return y, None if weight is None else weight[rows].reshape(count, -1)
+
+    def of(self, models: Array) -> Batches:
+        """Batches for some of the models."""
+        return self
 
     def first_order(self) -> Array:
         """The rows as given, before any shuffle."""
@@ -109,8 +119,8 @@ class Batches:
         """
         if self._shuffle:
             rng.shuffle(order)
-        for start in range(0, self.n_rows, self._block_size):
-            rows = order[start : start + self._block_size]
+        for start in range(0, self.n_rows, self.block_size):
+            rows = order[start : start + self.block_size]
             self._fill(rows)
             yield rows.size
 
@@ -122,6 +132,61 @@ class Batches:
             self._all_weight.take(rows, 0, self.weight[: rows.size], "clip")
             for batch in self.blocks[rows.size]:
                 batch.total[...] = reduce_sum(batch.weight)
+
+
+class FoldBatches(Batches):
+    """Rows of several data sets of one length, in one order; each model has a set of its own.
+
+    Parameters
+    ----------
+    sets : list of tuple of ndarray
+        X of shape (n, features) and y of shape (n, ...) of each.
+    set_of : ndarray of int of shape (models,)
+    batch_size : int
+    shuffle : bool
+    """
+
+    def __init__(
+        self, sets: list[tuple[Array, Array]], set_of: Array, *, batch_size: int, shuffle: bool
+    ) -> None:
+        x, y = sets[0]
+        self._sets = [(np.ascontiguousarray(one), targets) for one, targets in sets]
+        self._set_of = set_of
+        self.batch_size, self._shuffle, self._rows = batch_size, shuffle, None
+        self._sparse = False
+        self.n_rows = x.shape[0]
+        self.n_steps = -(-self.n_rows // batch_size)
+        self.block_size = self._whole_batches(x, batch_size)
+        models = len(set_of)
+        self._x = empty_buffer((models, self.block_size, x.shape[1]), x.dtype)
+        self.y = np.empty((models, self.block_size, *y.shape[1:]), y.dtype)
+        self.weight = None
+        self.blocks = {
+            size: [
+                self._of_all(slice(start, min(start + batch_size, size)), x.dtype)
+                for start in range(0, size, batch_size)
+            ]
+            for size in {self.block_size, self.n_rows % self.block_size} - {0}
+        }
+
+    def _of_all(self, rows: slice, dtype: Any) -> Batch:
+        total = np.array(rows.stop - rows.start, dtype)
+        return Batch(self._x[:, rows], self.y[:, rows], None, total)
+
+    def by_batch(self, rows: slice, count: int) -> tuple[Array, Array | None]:
+        y = self.y[:, rows]
+        return y.reshape(len(y), count, -1, *y.shape[2:]), None
+
+    def of(self, models: Array) -> Batches:
+        return FoldBatches(
+            self._sets, self._set_of[models], batch_size=self.batch_size, shuffle=self._shuffle
+        )
+
+    def _fill(self, rows: Array) -> None:
+        for model, number in enumerate(self._set_of):
+            x, y = self._sets[number]
+            x.take(rows, 0, self._x[model, : rows.size], "clip")
+            y.take(rows, 0, self.y[model, : rows.size], "clip")
 
 
 def _like(x: Array, rows: int) -> Array:

@@ -149,7 +149,7 @@ def train_in_lockstep(
         if over:
             return
         kept = np.flatnonzero(stays)
-        rules = _some(rules, kept, len(models))
+        rules, batches = _some(rules, kept, len(models)), batches.of(kept)
         models, state = models[kept], _some_states(state, kept)
         if models.size:
             rules = replace(rules, max_epochs=last_epoch - state.runs[0].n_iter)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import chain, pairwise
 from math import inf, nan
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
@@ -87,7 +87,7 @@ class _Group(NamedTuple):
 
     size : rows of each
     record : ndarray of shape lead + (batches, size, record_width)
-    y, weight : ndarray of shape (batches, size, ...)
+    y, weight : ndarray of shape (..., batches, size, ...)
     norms : ndarray of shape lead + (layers, batches)
     """
 
@@ -122,16 +122,16 @@ class Descent:
         self._rate = np.empty((*lead, 1), dtype)
         self._factor = np.empty((*lead, rules.optimizer.n_factors), dtype)
         width = spec.loss.record_width(spec.sizes[-1])
-        self._record = empty_buffer((*lead, batches.y.shape[0], width), dtype)
+        self._record = empty_buffer((*lead, batches.block_size, width), dtype)
         n_layers = len(spec.sizes) - 1
         self._plans = {
-            rows: self._plan(block, np.empty((*lead, n_layers, len(block)), dtype))
+            rows: self._plan(block, rows, np.empty((*lead, n_layers, len(block)), dtype))
             for rows, block in batches.blocks.items()
         }
 
-    def _plan(self, block: list[Batch], norms: Array) -> _Plan:
-        sizes = [batch.y.shape[0] for batch in block]
-        starts = list(accumulate(sizes, initial=0))
+    def _plan(self, block: list[Batch], rows: int, norms: Array) -> _Plan:
+        starts = [*range(0, rows, self._batches.batch_size), rows]
+        sizes = [end - start for start, end in pairwise(starts)]
         steps = [
             self._step(batch, slice(start, start + size), norms[..., k])
             for k, (batch, start, size) in enumerate(zip(block, starts, sizes, strict=False))
@@ -139,8 +139,8 @@ class Descent:
         groups = []
         for size in dict.fromkeys(sizes):  # one size, and perhaps a shorter last batch
             first, count = sizes.index(size), sizes.count(size)
-            rows = slice(starts[first], starts[first + count])
-            groups.append(self._group(size, rows, norms[..., first : first + count]))
+            part = slice(starts[first], starts[first + count])
+            groups.append(self._group(size, part, norms[..., first : first + count]))
         return _Plan(steps, groups)
 
     def _step(self, batch: Batch, rows: slice, norms: Array) -> list[Call]:
@@ -178,16 +178,10 @@ class Descent:
         yield from self._optimizer.step(params, grads, memory, self._factor, scratch)
 
     def _group(self, size: int, rows: slice, norms: Array) -> _Group:
-        y, weight = self._batches.y[rows], self._batches.weight
         count = norms.shape[-1]
         *lead, _, width = self._record.shape
-        return _Group(
-            size,
-            self._record[..., rows, :].reshape(*lead, count, size, width),
-            y.reshape(count, size, *y.shape[1:]),
-            None if weight is None else weight[rows].reshape(count, size),
-            norms,
-        )
+        record = self._record[..., rows, :].reshape(*lead, count, size, width)
+        return _Group(size, record, *self._batches.by_batch(rows, count), norms)
 
     def epoch(self) -> Any:
         """Step through every batch; mean penalised loss of the epoch, of shape lead."""
