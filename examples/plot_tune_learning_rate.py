@@ -34,7 +34,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bpestimator import BackpropClassifier, LearningRateDisplay, LockstepGridSearchCV
 
-RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+RATES = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
 
 
 def make_model() -> Pipeline:
