@@ -20,7 +20,7 @@ import numpy as np
 
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.training.batches import Batches
-from bpestimator.training.state import TrainState
+from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import StopReason
 from bpestimator.training.trainer import Monitor, TrainingRules, Validate, train
 
@@ -131,6 +131,7 @@ def train_in_lockstep(
     models = np.arange(len(state.runs))
     last_epoch = state.runs[0].n_iter + rules.max_epochs
     while models.size:
+        stopped: dict[int, TrainState] = {}
         reason = train(
             spec,
             batches,
@@ -138,49 +139,28 @@ def train_in_lockstep(
             state,
             validate=validate,
             monitor=None if monitor is None else monitor(models.size),
+            stopped=stopped,
             enough=max(1, int(LEAVING_SHARE * models.size)),
         )
         if reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
-        stays = np.array([not run.stopped for run in state.runs])
-        over = reason in (StopReason.MAX_EPOCHS, StopReason.MAX_TIME)
-        for place in np.flatnonzero(np.full_like(stays, True) if over else ~stays).tolist():
-            yield Ended(int(models[place]), _one(state, place), _reason(state, place, reason))
+        kept = np.array([k for k in range(models.size) if k not in stopped], int)
+        left = last_epoch - max(run.n_iter for run in state.runs)
+        over = left == 0 or reason is StopReason.MAX_TIME
+        for place, number in enumerate(models.tolist()):
+            if place in stopped:
+                yield Ended(number, stopped[place], _reason(state.runs[place]))
+            elif over:
+                yield Ended(number, state.of(place), reason)
         if over:
             return
-        kept = np.flatnonzero(stays)
         rules, batches = _some(rules, kept, len(models)), batches.of(kept)
+        rules = replace(rules, max_epochs=left)
         models, state = models[kept], _some_states(state, kept)
-        if models.size:
-            rules = replace(rules, max_epochs=last_epoch - state.runs[0].n_iter)
-            if rules.max_epochs == 0:
-                for place, number in enumerate(models.tolist()):
-                    yield Ended(number, _one(state, place), StopReason.MAX_EPOCHS)
-                return
 
 
-def _reason(state: TrainState, place: int, reason: StopReason) -> StopReason:
-    run = state.runs[place]
-    if not run.stopped:
-        return reason
+def _reason(run: Run) -> StopReason:
     return StopReason.DIVERGED if run.diverged else StopReason.CONVERGED
-
-
-def _one(state: TrainState, place: int) -> TrainState:
-    """The state of a model, as if it had trained alone."""
-    memory = {}
-    for name, value in state.optimizer.items():
-        own = value[place].copy() if isinstance(value, np.ndarray) else value
-        memory[name] = float(own[0]) if np.shape(own) == (1,) else own
-    return replace(
-        state,
-        params=state.params[place].copy(),
-        optimizer=memory,
-        initial_rate=state.initial_rate[place].copy(),
-        runs=[state.runs[place]],
-        order=None if state.order is None else state.order.copy(),
-        rate=None if state.rate is None else state.rate[place].copy(),
-    )
 
 
 def _some_states(state: TrainState, kept: np.ndarray) -> TrainState:

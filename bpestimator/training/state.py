@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import inf, nan
 from typing import Any
 
@@ -143,6 +143,23 @@ class TrainState:
     order: Array | None = None
     rate: Array | None = None
     generator: np.random.Generator | None = None
+
+    def of(self, model: int) -> TrainState:
+        """The state of one of several models, a copy, as if it had trained alone."""
+        memory = {}
+        for name, value in self.optimizer.items():
+            own = value[model].copy() if isinstance(value, np.ndarray) else value
+            memory[name] = float(own[0]) if np.shape(own) == (1,) else own
+        return replace(
+            self,
+            params=self.params[model].copy(),
+            optimizer=memory,
+            initial_rate=self.initial_rate[model].copy(),
+            runs=[self.runs[model]],
+            order=None if self.order is None else self.order.copy(),
+            rate=None if self.rate is None else self.rate[model].copy(),
+            generator=generator_from(generator_state(self.generator)),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """A deep copy in plain arrays, dicts, lists and numbers."""

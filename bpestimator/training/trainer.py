@@ -241,6 +241,7 @@ def train(
     validate: Validate | None = None,
     report: Report | None = None,
     monitor: Monitor | None = None,
+    stopped: dict[int, TrainState] | None = None,
     enough: int | None = None,
 ) -> StopReason:
     """Advance ``state`` until every model stops or ``rules.max_epochs`` have passed.
@@ -259,9 +260,10 @@ def train(
     report : callable, optional
         Takes each line worth telling.
     monitor : Monitor, optional
+    stopped : dict, optional
+        Receives, of models in lockstep, the state of each that stops, by its number.
     enough : int, optional
-        How many models must have stopped for training to return; all where None. Which have
-        is told by ``state.runs``.
+        How many models must have stopped for training to return; all where None.
 
     Returns
     -------
@@ -299,6 +301,8 @@ def train(
                         run, params, state.initial_rate[model], rules, validate, report
                     ):
                         run.stopped, finished[number] = True, params.copy()
+                        if stopped is not None:
+                            stopped[number] = state.of(number)
                 if monitor is not None and monitor.end_epoch():
                     return StopReason.CALLBACK
                 if len(finished) >= enough:

@@ -1,0 +1,169 @@
+"""Groups of models: what is stacked, who leaves, and that nobody notices the others."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+
+from bpestimator import Adam, AdamW, BackpropClassifier, NAdam
+from bpestimator.estimators import Fold, fit_in_lockstep, lockstep_key, why_alone
+from bpestimator.training import L2, OPTIMIZERS, Dropout, lockstep, stacked
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return (X - X.mean(0)) / X.std(0), y
+
+
+def nets(n=6, **params):
+    fixed = {"hidden_layer_sizes": (9,), "max_iter": 25, "tol": 0.02, "n_iter_no_change": 1}
+    return [
+        BackpropClassifier(
+            **{**fixed, "random_state": 0, "learning_rate_init": rate, "alpha": alpha, **params}
+        )
+        for rate, alpha in zip(np.geomspace(1e-3, 0.3, n), np.linspace(0, 1, n), strict=True)
+    ]
+
+
+def assert_same_model(ours, theirs):
+    for a, b in zip(
+        ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True
+    ):
+        assert_array_equal(a, b)
+    assert ours.loss_curve_ == theirs.loss_curve_
+    for name in ("n_iter_", "t_", "learning_rate_"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.stop_reason_ == theirs.stop_reason_
+    assert vars(ours).keys() == vars(theirs).keys()
+
+
+SETTINGS = {
+    **{f"solver {name}": {"solver": name} for name in OPTIMIZERS},
+    "weight decay": {"solver": AdamW(weight_decay=0.3)},
+    "adaptive": {"learning_rate": "adaptive", "solver": "sgd"},
+    "cosine": {"learning_rate": "cosine"},
+    "small batches": {"batch_size": 7},
+    "not shuffled": {"shuffle": False},
+    "dropout": {"dropout": [0.1, 0.4]},
+    "diagnostics": {"diagnostics": True},
+    "early stopping": {"early_stopping": True},
+    "two layers": {"hidden_layer_sizes": (7, 5), "activation": ["tanh", "gelu"]},
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("n_folds", [1, 3])
+def test_each_model_is_as_if_alone(setting, n_folds):
+    X, y = iris()
+    folds = [
+        Fold(nets(**setting), np.delete(X, np.s_[k::10], 0), np.delete(y, np.s_[k::10]))
+        for k in range(n_folds)
+    ]
+    alone = [[clone(net).fit(fold.X, fold.y) for net in fold.estimators] for fold in folds]
+    fits = list(fit_in_lockstep(folds))
+    assert all(fit is not None for of_fold in fits for fit in of_fold)
+    for fold, of_fold in zip(folds, alone, strict=True):
+        for ours, theirs in zip(fold.estimators, of_fold, strict=True):
+            assert_same_model(ours, theirs)
+    if setting.keys() & {"early_stopping", "learning_rate"}:
+        return  # partial_fit takes neither early stopping nor this schedule
+    X, y = folds[0].X, folds[0].y
+    assert_same_model(folds[0].estimators[1].partial_fit(X, y), alone[0][1].partial_fit(X, y))
+
+
+def test_models_stop_at_different_epochs_in_these_tests():
+    X, y = iris()
+    (fold,) = [Fold(nets(), X, y)]
+    list(fit_in_lockstep([fold]))
+    assert len({net.n_iter_ for net in fold.estimators}) > 3
+
+
+def test_a_group_is_split_to_fit_the_cache(monkeypatch):
+    X, y = iris()
+    sizes = []
+    train = lockstep.train
+
+    def spied(spec, batches, rules, state, **others):
+        sizes.append(len(state.runs))
+        return train(spec, batches, rules, state, **others)
+
+    monkeypatch.setattr(lockstep, "train", spied)
+    monkeypatch.setattr(lockstep, "GROUP_BYTES", 4 * 54_000)  # a model takes 46 200
+    fold = Fold(nets(8, dropout=0.2, max_iter=3), X, y)
+    alone = [clone(net).fit(X, y) for net in fold.estimators]
+    list(fit_in_lockstep([fold]))
+    assert max(sizes) == 4
+    for ours, theirs in zip(fold.estimators, alone, strict=True):
+        assert_same_model(ours, theirs)
+
+
+def test_folds_of_one_length_train_together(monkeypatch):
+    X, y = iris()
+    sizes = []
+    train = lockstep.train
+
+    def spied(spec, batches, rules, state, **others):
+        sizes.append(len(state.runs))
+        return train(spec, batches, rules, state, **others)
+
+    monkeypatch.setattr(lockstep, "train", spied)
+    rows = [slice(0, 140), slice(5, 145), slice(0, 139), slice(1, 140)]
+    list(fit_in_lockstep(Fold(nets(max_iter=2, tol=0), X[some], y[some]) for some in rows))
+    assert sizes[0] == 12
+    assert sum(size >= 6 for size in sizes) >= 2
+
+
+def test_what_cannot_be_fitted_is_left_alone():
+    X, y = iris()
+    bad, good = Fold(nets(), X[:, 0], y), Fold(nets(), X, y)
+    fits = list(fit_in_lockstep([good, bad, Fold(nets(2), X, y)]))
+    assert [fit is None for fit in fits[1]] == [True] * 6
+    assert [fit is None for fit in fits[2]] == [True] * 2
+    assert None not in fits[0]
+    assert not hasattr(bad.estimators[0], "coefs_")
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"hidden_layer_sizes": (8,)},
+        {"activation": "tanh"},
+        {"solver": "sgd"},
+        {"batch_size": 10},
+        {"random_state": 1},
+        {"max_iter": 26},
+        {"learning_rate": "cosine"},
+        {"dropout": 0.1},
+        {"label_smoothing": 0.1},
+        {"nesterovs_momentum": False, "solver": "sgd"},
+    ],
+    ids=str,
+)
+def test_other_differences_keep_models_apart(different):
+    one, other = nets(2)
+    assert lockstep_key(one) == lockstep_key(other)
+    assert lockstep_key(one) != lockstep_key(other.set_params(**different))
+
+
+def test_reasons_to_go_alone():
+    (net,) = nets(1)
+    assert why_alone(net) is None
+    assert "lbfgs" in why_alone(clone(net).set_params(solver="lbfgs"))
+    assert "not allowed" in why_alone(clone(net).set_params(alpha=-1))
+    assert "verbose" in why_alone(clone(net).set_params(verbose=True))
+
+
+def test_stacking():
+    assert stacked([0.5, 0.5]) == 0.5
+    assert_array_equal(stacked([0.5, 0.25]), [[0.5], [0.25]])
+    both = stacked([(L2(0.1), Adam()), (L2(0.2), Adam(beta_2=0.9))])
+    assert_array_equal(both[0].alpha, [[0.1], [0.2]])
+    assert both[1].beta_1 == 0.9
+    assert_array_equal(both[1].beta_2, [[0.999], [0.9]])
+    assert_array_equal(stacked([Dropout((0.0, 0.1)), Dropout((0.0, 0.2))]).rates[1], [[0.1], [0.2]])
+    for pair in ([Adam(), NAdam()], [True, False], ["a", "b"]):
+        with pytest.raises(ValueError, match="cannot differ"):
+            stacked(pair)
