@@ -147,6 +147,8 @@ def train_in_lockstep(
         kept = np.array([k for k in range(models.size) if k not in stopped], int)
         left = last_epoch - max(run.n_iter for run in state.runs)
         over = left == 0 or reason is StopReason.MAX_TIME
+        # Had one stopped in the last epoch, that would be the reason given for all.
+        reason = reason if reason is StopReason.MAX_TIME else StopReason.MAX_EPOCHS
         for place, number in enumerate(models.tolist()):
             if place in stopped:
                 yield Ended(number, stopped[place], _reason(state.runs[place]))

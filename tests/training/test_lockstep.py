@@ -81,6 +81,18 @@ def test_models_stop_at_different_epochs_in_these_tests():
     assert len({net.n_iter_ for net in fold.estimators}) > 3
 
 
+def test_one_that_stops_in_the_last_epoch_does_not_speak_for_the_others():
+    X, y = iris()
+    epochs = sorted(net.fit(X, y).n_iter_ for net in nets())
+    fold = Fold(nets(max_iter=epochs[1]), X, y)
+    alone = [clone(net).fit(X, y) for net in fold.estimators]
+    list(fit_in_lockstep([fold]))
+    for ours, theirs in zip(fold.estimators, alone, strict=True):
+        assert_same_model(ours, theirs)
+    reasons = {net.stop_reason_.split(":")[0] for net in alone}
+    assert reasons == {"converged", "max_iter"}
+
+
 def test_a_group_is_split_to_fit_the_cache(monkeypatch):
     X, y = iris()
     sizes = []
