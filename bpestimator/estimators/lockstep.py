@@ -71,6 +71,8 @@ def why_alone(est: Any) -> str | None:
         return f"random_state={est.random_state!r} is not an int"
     if isinstance(est.learning_rate_init, str) and isinstance(est.learning_rate, (str, Schedule)):
         return "learning_rate_init='auto' is found in each fit"
+    if callable(est.scoring):
+        return "scoring is a function, which may look at the estimator"
     if est.max_time is not None:
         return "max_time is the time of one fit"
     if est.verbose:
@@ -167,6 +169,9 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
             return None
     if min(_at_once(problem, training), len(fold.estimators)) < SMALLEST_GROUP:
         return None
+    dropout = training.rules.dropout
+    if not isinstance(problem.x, np.ndarray) and dropout is not None and dropout.rates[0]:
+        return None  # entries are dropped from the one matrix that all would share
     learnt_of_data = vars(first).keys() - first.get_params(False).keys()
     for est in fold.estimators[1:]:
         est.__dict__.update({name: vars(first)[name] for name in learnt_of_data})
@@ -250,14 +255,29 @@ def _fit_group(
     call: FitCall,
     monitor: Callable[[int], Monitor] | None,
 ) -> list[list[Warning] | None]:
-    """Train estimators, by fold and place, and publish each; what each warns of, None if failed."""
+    """Train estimators, by fold and place; what each warns of, None where that failed."""
+    endings: list[list[Warning] | None] = [None] * len(group)
+    try:
+        for number, ending in _endings(folds, group, call, monitor):
+            endings[number] = ending
+    except Exception:  # whatever it is, the own fits of those that are left will say so
+        return endings
+    return endings
+
+
+def _endings(
+    folds: list[_Ready],
+    group: list[tuple[int, int]],
+    call: FitCall,
+    monitor: Callable[[int], Monitor] | None,
+) -> Iterator[tuple[int, list[Warning]]]:
+    """Train a group and publish each as it ends; its number, and what it warns of."""
     _, problem, training, *_ = folds[0]
     n_hidden = len(problem.spec.sizes) - 2
     estimators = [folds[fold].estimators[k] for fold, k in group]
     asked = [rules_of(est, n_hidden) for est in estimators]
     rates = [rate for _, rate in asked if rate is not None]
     together = stacked([rules for rules, _ in asked])
-    endings: list[list[Warning] | None] = [None] * len(group)
     batches = _batches_of(folds, group)
     with blas_threads(largest_product(problem.spec.sizes, batches.batch_size)):
         for number, own_state, reason in train_in_lockstep(
@@ -276,5 +296,4 @@ def _fit_group(
                 outcome = conclude(estimators[number], fold.problem, call, own, reason)
             except ValueError:  # its own fit will say so
                 continue
-            endings[number] = [] if outcome.warning is None else [outcome.warning]
-    return endings
+            yield number, [] if outcome.warning is None else [outcome.warning]

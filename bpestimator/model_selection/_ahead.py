@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
+from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,7 +88,9 @@ def plan(
     n_jobs: int,
 ) -> Plan:
     """Which candidates train together, on folds shared among so many processes."""
-    groups: dict[str, list[tuple[int, Any]]] = {}
+    groups: dict[Any, list[tuple[int, Any]]] = {}
+    if not folds:  # the search itself will say so
+        return Plan([], Counter())
     alone: Counter[str] = Counter()
     for number, parameters in enumerate(candidates):
         one: Any = None
@@ -100,8 +104,7 @@ def plan(
         if one is None or reason is not None:
             alone[str(reason)] += len(folds)
             continue
-        before = repr(one.steps[:-1]) if type(one) is Pipeline else ""
-        key = f"{before}{lockstep_key(final_of(one))}"
+        key = (_setting_before(one, parameters), lockstep_key(final_of(one)))
         groups.setdefault(key, []).append((number, one))
     shares = np.array_split(np.arange(len(folds)), min(n_jobs, len(folds)))
     jobs = [
@@ -121,9 +124,21 @@ def plan(
     return Plan(jobs, alone)
 
 
+def _setting_before(one: Any, parameters: dict[str, Any]) -> tuple[Any, ...]:
+    """What a candidate says of the steps before the last; objects count as others if they are."""
+    if type(one) is not Pipeline:
+        return ()
+    last = one.steps[-1][0]
+    return tuple(
+        (name, value if isinstance(value, (str, Number)) else id(value))
+        for name, value in sorted(parameters.items())
+        if name != last and not name.startswith(f"{last}__")
+    )
+
+
 def _why_alone(one: Any, data: Data) -> str | None:
-    if not isinstance(final_of(one), OURS):
-        return "the estimator is another"
+    if type(final_of(one)) not in OURS:
+        return "the estimator is another, or a subclass"
     if _weight_of(one, data.params) is None:
         return f"fit takes {', '.join(sorted(data.params))}"
     return why_alone(final_of(one))
@@ -185,38 +200,43 @@ def _list_of_job(job: Job, data: Data) -> list[list[Any]]:
 
 def _run_job(job: Job, data: Data, monitor: Any) -> Iterator[list[Any]]:
     """Fold by fold, each candidate fitted, with how that went; None for one left as it was."""
-    prepared: list[tuple[list[Any], Any]] = []
+    prepared: list[tuple[list[Any], Any, list[Warning]]] = []
 
     def folds() -> Iterator[Fold]:
         for rows in job.rows:
             ones = [clone(one) for one in job.candidates]
-            fold, before = _fold_of(ones, rows, data)
-            prepared.append((ones, before))
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                fold, before = _fold_of(ones, rows, data)
+            told = [one.message for one in caught if isinstance(one.message, Warning)]
+            prepared.append((ones, before, told))
             yield fold
 
     for number, fits in enumerate(fit_in_lockstep(folds(), monitor=monitor)):
-        ones, before = prepared[number]
-        prepared[number] = ([], None)
+        ones, before, told = prepared[number]
+        prepared[number] = ([], None, [])
         yield [
-            None if fit is None else (_with_steps(one, before), fit)
+            None
+            if fit is None
+            else (_with_steps(one, before), fit._replace(warnings=[*told, *fit.warnings]))
             for one, fit in zip(ones, fits, strict=True)
         ]
 
 
 def _fold_of(ones: list[Any], rows: np.ndarray, data: Data) -> tuple[Fold, Pipeline | None]:
     """The rows of a fold, as they come to the last step, and the fitted steps before it."""
-    first = ones[0]
-    weight = (_weight_of(first, data.params) or (None,))[0]
-    weight = take(weight, rows) if _has_rows(weight, data.X) else weight
-    X, y = take(data.X, rows), take(data.y, rows)
+    first, finals = ones[0], [final_of(one) for one in ones]
     before = None
-    if type(first) is Pipeline and len(first.steps) > 1:
-        before = first[:-1]
-        try:
+    try:
+        weight = (_weight_of(first, data.params) or (None,))[0]
+        weight = take(weight, rows) if _has_rows(weight, data.X) else weight
+        X, y = take(data.X, rows), take(data.y, rows)
+        if type(first) is Pipeline and len(first.steps) > 1:
+            before = first[:-1]
             X = before.fit_transform(X, y)
-        except Exception:  # the search itself will say so, as it finds these left unfitted
-            X = None
-    return Fold([final_of(one) for one in ones], X, y, weight), before
+    except Exception:  # the search itself will say so, as it finds these left unfitted
+        return Fold(finals, None, None), None
+    return Fold(finals, X, y, weight), before
 
 
 def _with_steps(one: Any, before: Pipeline | None) -> Any:

@@ -8,6 +8,8 @@ whose pair has been trained ahead becomes that fitted estimator; any other fits 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from copy import copy
 from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator, clone
@@ -54,11 +56,17 @@ class StandIn(BaseEstimator):
     def __init__(self, wrapped: Any, book: Book | None = None, pair: Pair | None = None) -> None:
         self.wrapped, self._book, self._pair = wrapped, book, pair
         self._parameters: dict[str, Any] = {}
+        self._is_base = False
 
     def __sklearn_clone__(self) -> StandIn:
+        """The search clones its estimator, and that clone once for each fit."""
         if self._book is None:
             return StandIn(clone(self.wrapped))
-        return StandIn(clone(self.wrapped), self._book, self._book.next())
+        if not self._is_base:
+            base = StandIn(clone(self.wrapped), self._book)
+            base._is_base = True
+            return base
+        return StandIn(clone(self.wrapped), pair=self._book.next())
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_book": None}  # workers need their own pair only
@@ -91,10 +99,10 @@ class StandIn(BaseEstimator):
     def fit(self, X: Any, y: Any = None, **params: Any) -> StandIn:
         pair, self._pair = self._pair, None
         if pair is None or not self._is_mine(pair, X):
-            self.wrapped.fit(X, y, **params)
+            self.wrapped.fit(X, *(() if y is None else (y,)), **params)
             return self
         for warning in pair.warnings:
-            warnings.warn(warning, stacklevel=2)
+            warnings.warn(copy(warning), stacklevel=2)
         self.wrapped = pair.estimator
         return self
 
@@ -103,3 +111,23 @@ class StandIn(BaseEstimator):
         expected = {name: repr(value) for name, value in pair.parameters.items()}
         asked = {name: repr(value) for name, value in self._parameters.items()}
         return n_rows == pair.n_rows and asked == expected
+
+
+class Unwrapping:
+    """A user's scoring function, which is to see the estimator itself."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        inner = estimator.wrapped if isinstance(estimator, StandIn) else estimator
+        return self.function(inner, *args, **kwargs)
+
+
+def unwrapping(scoring: Any) -> Any:
+    """``scoring``, whose plain functions see the estimator itself."""
+    if isinstance(scoring, dict):
+        return {name: unwrapping(one) for name, one in scoring.items()}
+    # scikit-learn's own scorers know their metadata, and only ask for predictions.
+    is_plain = callable(scoring) and not hasattr(scoring, "get_metadata_routing")
+    return Unwrapping(scoring) if is_plain else scoring

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn import get_config
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
@@ -14,7 +15,7 @@ from sklearn.utils.metadata_routing import process_routing
 
 from bpestimator.estimators import has_callbacks
 from bpestimator.model_selection._ahead import Data, Plan, check_ours, plan, run
-from bpestimator.model_selection._stand_in import Book, StandIn
+from bpestimator.model_selection._stand_in import Book, StandIn, Unwrapping, unwrapping
 
 
 class _Splits:
@@ -28,9 +29,11 @@ class _Splits:
             raise AttributeError(name)
         return getattr(self._splitter, name)
 
-    def split(self, X: Any, y: Any = None, groups: Any = None, **params: Any) -> Any:
-        given = {**params, **({} if groups is None else {"groups": groups})}
-        splits = list(self._splitter.split(X, y, **given))
+    def __repr__(self) -> str:
+        return repr(self._splitter)
+
+    def split(self, X: Any, y: Any = None, **params: Any) -> Any:
+        splits = list(self._splitter.split(X, y, **params))
         if self._train_ahead is not None:
             self._train_ahead(X, y, [_numbers(train) for train, _ in splits])
         return splits
@@ -56,6 +59,8 @@ class _InLockstep:
     verbose: int
     cv_results_: dict[str, Any]
     best_estimator_: Any
+    scorer_: Any
+    _candidates: list[dict[str, Any]] | None
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Try every candidate on every fold, and refit the best.
@@ -78,47 +83,63 @@ class _InLockstep:
             If the estimator is neither ours nor a Pipeline that ends in one of ours.
         """
         check_ours(self.estimator, type(self).__name__)
-        if has_callbacks(self):  # they follow each fit
+        try:
+            splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        except Exception:  # scikit-learn will say so
+            splitter = None
+        steps = [step for _, step in getattr(self.estimator, "steps", ())]
+        # Callbacks follow each fit.
+        if splitter is None or any(map(has_callbacks, [self, self.estimator, *steps])):
             return super().fit(X, y, **params)  # type: ignore[misc]
         if get_config()["enable_metadata_routing"]:
             fit_params = dict(process_routing(self, "fit", **params).estimator.fit)
         else:
             fit_params = {name: value for name, value in params.items() if name != "groups"}
-        estimator, cv = self.estimator, self.cv
+        estimator, cv, scoring = self.estimator, self.cv, self.scoring
         book = Book()
-        self._candidates: list[dict[str, Any]] = []
-        self._seconds: list[np.ndarray] = []
+        self._candidates = []
+        seconds_ahead: list[np.ndarray] = []
 
         def train_ahead(X: Any, y: Any, folds: list[np.ndarray]) -> None:
             data = Data(X, y, {k: v for k, v in fit_params.items() if v is not None})
-            n_jobs = effective_n_jobs(self.n_jobs)
-            planned = plan(estimator, self._candidates, folds, data, n_jobs)
+            n_jobs = _processes(self.n_jobs)
+            candidates = self._candidates or []
+            planned = plan(estimator, candidates, folds, data, n_jobs)
             if self.verbose:
-                print(_announce(planned, len(self._candidates) * len(folds)))
-            pairs, seconds = run(
-                planned.jobs, self._candidates, len(folds), data, n_jobs, self.verbose
-            )
-            self._seconds.append(seconds)
+                print(_announce(planned, len(candidates) * len(folds)))
+            pairs, seconds = run(planned.jobs, candidates, len(folds), data, n_jobs, self.verbose)
+            seconds_ahead.append(seconds)
             left = sum(job.n_fits for job in planned.jobs) - np.isfinite(seconds).sum()
             if self.verbose and left:
                 print(f"{left} of them alone after all: lockstep did not pay, or failed.")
             book.fill(pairs)
 
-        splits = _Splits(check_cv(cv, y, classifier=is_classifier(estimator)), train_ahead)
+        splits = _Splits(splitter, train_ahead)
         try:
             self.estimator, self.cv = StandIn(estimator, book), splits
+            self.scoring = unwrapping(scoring)
             super().fit(X, y, **params)  # type: ignore[misc]
         finally:
-            self.estimator, self.cv = estimator, cv
+            self.estimator, self.cv, self.scoring = estimator, cv, scoring
             splits.rest()
-            seconds = self._seconds
-            del self._candidates, self._seconds
-        self._count_time(np.concatenate(seconds))
-        if hasattr(self, "best_estimator_"):
-            self.best_estimator_ = self.best_estimator_.wrapped
-        if self.scoring is None:  # it names the estimator that it scores
-            self.scorer_ = check_scoring(estimator)
+            del self._candidates
+            if isinstance(getattr(self, "best_estimator_", None), StandIn):
+                self.best_estimator_ = self.best_estimator_.wrapped
+        self._count_time(np.concatenate(seconds_ahead))
+        self._own_scorer()
         return self
+
+    def _own_scorer(self) -> None:
+        """Let ``scorer_`` name the user's estimator and functions rather than what stood in."""
+        if self.scoring is None:
+            self.scorer_ = check_scoring(self.estimator)
+        elif isinstance(self.scorer_, Unwrapping):
+            self.scorer_ = self.scorer_.function
+        elif isinstance(self.scorer_, dict):
+            self.scorer_ = {
+                name: one.function if isinstance(one, Unwrapping) else one
+                for name, one in self.scorer_.items()
+            }
 
     def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:
         def remember(candidates: Any, *args: Any, **kwargs: Any) -> Any:
@@ -126,7 +147,8 @@ class _InLockstep:
             return evaluate_candidates(self._candidates, *args, **kwargs)
 
         following = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        evaluate = evaluate_candidates if has_callbacks(self) else remember
+        ahead = getattr(self, "_candidates", None) is not None
+        evaluate = remember if ahead else evaluate_candidates
         super()._run_search(evaluate, **following)  # type: ignore[misc]
 
     def _count_time(self, seconds: np.ndarray) -> None:
@@ -136,6 +158,16 @@ class _InLockstep:
         results = self.cv_results_
         results["mean_fit_time"] = results["mean_fit_time"] + share.mean(axis=1)
         results["std_fit_time"] = np.where(some, share.std(axis=1), results["std_fit_time"])
+
+
+def _processes(n_jobs: Any) -> int:
+    """How many processes train ahead.
+
+    One for other backends than joblib's default: scikit-learn's own pool is open meanwhile,
+    and theirs may not be entered twice.
+    """
+    backend, _ = get_active_backend()
+    return effective_n_jobs(n_jobs) if type(backend).__name__ == "LokyBackend" else 1
 
 
 def _announce(planned: Plan, n_fits: int) -> str:

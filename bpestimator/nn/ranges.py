@@ -1,4 +1,4 @@
-"""Ranges: the numbers of a declared object, checked when it is made."""
+"""Ranges: the numbers of a declared object, checked when it is made; and their powers."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ def check_range(owner: Any, name: str, low: float, high: float, ends: str = "[)"
         raise ValueError(
             f"The {name} of {type(owner).__name__} must be in the range {allowed}. Got {value!r}."
         )
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """base ** exponent, of arrays one by one: NumPy's vectorised one may round otherwise."""
+    if np.ndim(base) or np.ndim(exponent):
+        return np.vectorize(pow, otypes=[float])(base, exponent)
+    return base**exponent

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,12 +71,13 @@ def stacked(values: Sequence[Any]) -> Any:
            [0.5]]), beta_2=0.999, epsilon=1e-08)
     """
     first, kind = values[0], type(values[0])
+    if all(_is_number(value) for value in values):
+        same = all(value == first for value in values)
+        return first if same else np.array([float(value) for value in values])[:, None]
     if any(type(value) is not kind for value in values):
         raise ValueError(f"Models in lockstep cannot differ in kind: {values!r}.")
     if all(value == first for value in values):
         return first
-    if kind is float:
-        return np.array(values)[:, None]
     if kind is tuple:
         return tuple(stacked(part) for part in zip(*values, strict=True))
     if is_dataclass(first) and not isinstance(first, type):
@@ -85,6 +87,10 @@ def stacked(values: Sequence[Any]) -> Any:
         }
         return kind(**parts)
     raise ValueError(f"Models in lockstep cannot differ in this: {values!r}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
 
 def spread(state: TrainState, rates: Sequence[float], rules: TrainingRules) -> TrainState:

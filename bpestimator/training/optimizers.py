@@ -20,7 +20,7 @@ from numpy import add, copyto, divide, multiply, subtract
 from numpy import sqrt as root
 
 from bpestimator.nn.layout import Array, zeros_buffer
-from bpestimator.nn.ranges import check_range
+from bpestimator.nn.ranges import check_range, power
 from bpestimator.nn.tape import Calls, call, constant
 
 OptimizerState = dict[str, Any]
@@ -297,10 +297,10 @@ class NAdam(Adam):
         """Count the step; factor := the scales of g and of m."""
         state["t"] = t = state["t"] + 1
         mu, mu_next = (
-            self.beta_1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay)) for step in (t, t + 1)
+            self.beta_1 * (1 - 0.5 * power(0.96, step * self.momentum_decay)) for step in (t, t + 1)
         )
         state["mu_product"] = product = state["mu_product"] * mu
-        scale = rate * np.sqrt(1 - self.beta_2**t)
+        scale = rate * np.sqrt(1 - power(self.beta_2, t))
         factor[..., :1] = scale * (1 - mu) / (1 - product)
         factor[..., 1:] = scale * mu_next / (1 - product * mu_next)
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from bpestimator.nn.ranges import check_range
+from bpestimator.nn.ranges import check_range, power
 
 
 class Clock(NamedTuple):
@@ -132,7 +132,7 @@ class InvScaling(Schedule):
     def rate(self, initial: Any, clock: Clock) -> Any:
         if clock.epoch == 0:
             return initial
-        return initial / (clock.samples + 1) ** self.power_t
+        return initial / power(clock.samples + 1, self.power_t)
 
 
 @dataclass(frozen=True)
