@@ -177,7 +177,10 @@ def run(
             monitor = progress.monitor if verbose else None
             done = (list(_run_job(job, data, monitor)) for job in jobs)
         else:
-            done = Parallel(n_jobs=n_jobs)(delayed(_list_of_job)(job, data) for job in jobs)
+            # A backend of its own: that of the search is open, and may not be entered twice.
+            done = Parallel(n_jobs=n_jobs, backend="loky")(
+                delayed(_list_of_job)(job, data) for job in jobs
+            )
         for job, fitted in zip(jobs, done, strict=True):
             progress.finish(job.n_fits * _epochs_of(job))
             for fold, rows, found_of_fold in zip(job.folds, job.rows, fitted, strict=True):

@@ -32,6 +32,12 @@ class _Splits:
     def __repr__(self) -> str:
         return repr(self._splitter)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_train_ahead": None}  # workers have nothing to train ahead
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
     def split(self, X: Any, y: Any = None, **params: Any) -> Any:
         splits = list(self._splitter.split(X, y, **params))
         if self._train_ahead is not None:
@@ -163,8 +169,7 @@ class _InLockstep:
 def _processes(n_jobs: Any) -> int:
     """How many processes train ahead.
 
-    One for other backends than joblib's default: scikit-learn's own pool is open meanwhile,
-    and theirs may not be entered twice.
+    One where the user has chosen a backend other than joblib's default.
     """
     backend, _ = get_active_backend()
     return effective_n_jobs(n_jobs) if type(backend).__name__ == "LokyBackend" else 1

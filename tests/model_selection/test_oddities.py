@@ -1,0 +1,240 @@
+"""Odd searches, which all end as scikit-learn's do."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from joblib import parallel_backend
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bpestimator import (
+    SGD,
+    AdamW,
+    BackpropClassifier,
+    CustomActivation,
+    InvScaling,
+    LockstepGridSearchCV,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+ALPHAS = {"alpha": [0, 0.1, 5.0]}
+
+
+def iris():
+    X, y = load_iris(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    return ((X - X.mean(0)) / X.std(0))[order], y[order]
+
+
+def clf(**params):
+    fixed = {"hidden_layer_sizes": (8,), "max_iter": 10, "random_state": 0}
+    return BackpropClassifier(**{**fixed, **params})
+
+
+class Mirrored(BackpropClassifier):
+    def fit(self, X, y):
+        return super().fit(-X, y)
+
+
+class NeedsGroups:
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 2
+
+    def split(self, X, y, groups):
+        half = np.arange(len(X)) % 2 == 0
+        return [(np.flatnonzero(half), np.flatnonzero(~half)), (~half, half)]
+
+
+def cloning(estimator, X, y):
+    clone(estimator)
+    return -float(((estimator.predict_proba(X)[:, 0] - (y == 0)) ** 2).mean())
+
+
+def depth(estimator, X, y):
+    assert isinstance(estimator[-1], BackpropClassifier)
+    return float(estimator[-1].n_iter_)
+
+
+def penalty(estimator, X, y):
+    return -estimator.alpha * float(estimator.coefs_[0].sum())
+
+
+def columns(n):
+    return [("a", StandardScaler(), list(range(n)))]
+
+
+def wide():
+    X, y = iris()
+    return np.tile(X, 15) * np.random.default_rng(1).normal(size=60), y
+
+
+def sparse():
+    X, y = iris()
+    return sp.csr_matrix(np.maximum(X, 0)), y
+
+
+ODD = {
+    "a step whose printed form is cut": (
+        wide,
+        Pipeline([("p", ColumnTransformer(columns(60))), ("c", clf())]),
+        {"p__transformers": [columns(60), columns(35)], "c__alpha": [0, 1e-3, 1e-2]},
+        {},
+    ),
+    "a subclass with a fit of its own": (iris, Mirrored(max_iter=9, random_state=0), ALPHAS, {}),
+    "a scoring function that looks inside": (
+        iris,
+        make_pipeline(StandardScaler(), clf(n_iter_no_change=1)),
+        {"backpropclassifier__tol": [1e-4, 0.05], "backpropclassifier__alpha": [0, 0.1, 5.0]},
+        {"scoring": depth},
+    ),
+    "a scoring function that clones": (
+        iris,
+        clf(),
+        {"learning_rate_init": np.logspace(-3, -0.5, 6)},
+        {"scoring": cloning},
+    ),
+    "functions among several": (
+        iris,
+        clf(),
+        ALPHAS,
+        {"scoring": {"own": penalty, "accuracy": "accuracy"}, "refit": "own"},
+    ),
+    "stopping by a function that looks inside": (
+        iris,
+        clf(early_stopping=True, scoring=penalty),
+        ALPHAS,
+        {},
+    ),
+    "numbers of NumPy in objects": (
+        iris,
+        clf(),
+        {"solver": [AdamW(weight_decay=w) for w in (*np.logspace(-4, -1, 3), 0)]},
+        {},
+    ),
+    "whole numbers in objects": (iris, clf(), {"solver": [SGD(0), SGD(0.5), SGD(0.9)]}, {}),
+    "powers": (iris, clf(), {"learning_rate": [InvScaling(1), InvScaling(0.5), InvScaling(2)]}, {}),
+    "nadam's betas": (
+        iris,
+        clf(solver="nadam"),
+        {"beta_1": np.linspace(0.1, 0.95, 4), "beta_2": np.linspace(0.5, 0.999, 4)},
+        {"scoring": "neg_log_loss"},
+    ),
+    "dropout of sparse features": (
+        sparse,
+        clf(),
+        {"dropout": [[0.1, 0.2], [0.3, 0.2], [0.2, 0.2]]},
+        {},
+    ),
+    "groups by position": (iris, clf(), ALPHAS, {"cv": NeedsGroups()}),
+    "steps that share their random numbers' seed": (
+        wide,
+        make_pipeline(PCA(2, svd_solver="randomized", random_state=0), clf()),
+        {"pca__n_components": [2, 3], "backpropclassifier__alpha": [0, 0.1, 1]},
+        {},
+    ),
+}
+
+
+def results_of(kind, row):
+    data, estimator, grid, options = row
+    return kind(estimator, grid, **{"cv": 3, **options}).fit(*data())
+
+
+@pytest.mark.parametrize("row", ODD.values(), ids=ODD)
+def test_same_scores(row):
+    ours, theirs = (results_of(kind, row) for kind in (LockstepGridSearchCV, GridSearchCV))
+    for name in theirs.cv_results_:
+        if name.startswith(("split", "mean_test", "rank")):
+            assert_array_equal(ours.cv_results_[name], theirs.cv_results_[name])
+    assert ours.best_index_ == theirs.best_index_
+    assert type(ours.best_estimator_) is type(theirs.best_estimator_)
+    assert repr(ours.scorer_) == repr(theirs.scorer_)
+
+
+def unhappy(estimator, X, y):
+    raise RuntimeError("no score today")
+
+
+def broken(z):
+    raise RuntimeError("no activation today")
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        clf(early_stopping=True, scoring=unhappy),
+        clf(activation=CustomActivation(broken, broken)),
+    ],
+    ids=["score", "activation"],
+)
+def test_errors_in_training_are_those_of_each_fit(net):
+    for kind in (LockstepGridSearchCV, GridSearchCV):
+        with pytest.raises(ValueError, match=r"All the 9 fits failed[\s\S]*today"):
+            kind(net, ALPHAS, cv=3).fit(*iris())
+
+
+@pytest.mark.parametrize("cv", [1, "foo", []])
+def test_a_bad_cv_is_refused_in_scikit_learns_words(cv):
+    messages = []
+    for kind in (LockstepGridSearchCV, GridSearchCV):
+        search = kind(clf(), ALPHAS, cv=cv)
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            search.fit(*iris())
+        messages.append(str(caught.value).replace("LockstepGrid", "Grid"))
+        assert not [name for name in vars(search) if name.startswith("_") and "valid" not in name
+                    and not name.startswith("_checked")]  # fmt: skip
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing", "loky"])
+def test_other_backends(backend):
+    grid = {"learning_rate": [0.01, 0.1, 0.3], "batch_size": [20, 500]}
+    filters = list(warnings.filters)
+    with parallel_backend(backend, n_jobs=2), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ours = LockstepGridSearchCV(clf(), grid, cv=3, n_jobs=2).fit(*iris())
+    assert warnings.filters == filters
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = GridSearchCV(clf(), grid, cv=3).fit(*iris())
+    assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+
+
+def test_steps_warn_for_each_candidate():
+    X, y = iris()
+    X[:, 0] = 1.0
+    grid = {"backpropclassifier__alpha": [0, 0.1, 1]}
+    counts = []
+    for kind in (LockstepGridSearchCV, GridSearchCV):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            kind(make_pipeline(SelectKBest(k=2), clf()), grid, cv=3).fit(X, y)
+        counts.append(sum("constant" in str(one.message) for one in caught))
+    assert counts[0] == counts[1] > 0
+
+
+def test_a_refit_that_fails_leaves_the_users_estimator():
+    X, y = iris()
+    X = np.vstack([X, np.full(4, np.nan)])
+    y = np.append(y, 0)
+    folds = [(np.arange(75), np.arange(75, 150)), (np.arange(75, 150), np.arange(75))]
+    search = LockstepGridSearchCV(clf(), ALPHAS, cv=folds)
+    with pytest.raises(ValueError, match="NaN"):
+        search.fit(X, y)
+    assert type(search.best_estimator_) is BackpropClassifier
+
+
+def test_without_y():
+    for kind in (LockstepGridSearchCV, GridSearchCV):
+        with pytest.raises(ValueError, match="missing 1 required positional argument: 'y'"):
+            kind(clf(), ALPHAS).fit(iris()[0])
