@@ -120,7 +120,7 @@ def _watch(
 
     def watch(point: np.ndarray, loss: float, seconds: float) -> bool:
         losses.append(loss)
-        run.note_epoch(loss=loss, seconds=seconds)
+        run.note_epoch(loss, seconds=seconds)
         params = point.astype(problem.params.dtype, copy=False)
         if validate is not None:
             run.note_validation(*validate(params))

@@ -182,10 +182,10 @@ class Adam(Optimizer):
     def _correct(self, state: OptimizerState, rate: Array, factor: Array) -> None:
         """Count the step; factor := the rate that undoes that m and v begin at zero."""
         state["t"] = t = state["t"] + 1
-        if np.ndim(self.beta_1) or np.ndim(self.beta_2):
-            factor[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
-        elif rate.size == 1:
+        if rate.ndim == 1:
             factor[0] = _bias_corrected(rate.item(), self.beta_1, self.beta_2, t)
+        elif np.ndim(self.beta_1) or np.ndim(self.beta_2):
+            factor[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
         else:
             factor[...] = _bias_corrected(rate.astype(np.float64), self.beta_1, self.beta_2, t)
 

@@ -13,9 +13,12 @@ from bpestimator.nn.layout import Array
 from bpestimator.training.schedules import Clock
 
 
+COLUMNS = ("epoch", "loss", "validation_loss", "validation_score", "learning_rate", "seconds")
+N_COLUMNS = len(COLUMNS)
+
+
 def _empty_history() -> dict[str, list[float]]:
-    names = ("epoch", "loss", "validation_loss", "validation_score", "learning_rate", "seconds")
-    return {name: [] for name in names}
+    return {name: [] for name in COLUMNS}
 
 
 @dataclass
@@ -76,15 +79,24 @@ class Run:
         """Whether the validation score decides rather than the training loss."""
         return self.best_validation_score is not None
 
-    def note_epoch(self, **entries: float) -> None:
+    def note_epoch(
+        self, loss: float, *, learning_rate: float = nan, seconds: float = nan, **others: float
+    ) -> None:
         """Write an epoch of the history; what is unknown is NaN, as it was in earlier epochs."""
-        passed = len(self.history["epoch"])
-        entries["epoch"] = passed + 1
-        for name in entries:
-            if name not in self.history:
-                self.history[name] = [nan] * passed
-        for name, column in self.history.items():
-            column.append(entries.get(name, nan))
+        history = self.history
+        epochs = history["epoch"]
+        for name in others:
+            if name not in history:
+                history[name] = [nan] * len(epochs)
+        epochs.append(len(epochs) + 1)
+        # One by one: small networks notice a microsecond an epoch.
+        history["loss"].append(loss)
+        history["validation_loss"].append(nan)
+        history["validation_score"].append(nan)
+        history["learning_rate"].append(learning_rate)
+        history["seconds"].append(seconds)
+        for name in list(history)[N_COLUMNS:]:
+            history[name].append(others.get(name, nan))
 
     def note_validation(self, score: float, loss: float) -> None:
         """Write down what the held-out rows say of the epoch noted last."""

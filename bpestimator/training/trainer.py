@@ -292,7 +292,7 @@ def train(
                     run, params = state.runs[number], state.params[model]
                     _record_epoch(run, np.float64(losses[model]), report)
                     run.note_epoch(
-                        loss=run.loss_curve[-1],
+                        run.loss_curve[-1],
                         learning_rate=descent.rate_of(model),
                         seconds=now - began,
                         **{name: float(value[model]) for name, value in measures.items()},
