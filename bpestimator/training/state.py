@@ -12,7 +12,6 @@ import numpy as np
 from bpestimator.nn.layout import Array
 from bpestimator.training.schedules import Clock
 
-
 COLUMNS = ("epoch", "loss", "validation_loss", "validation_score", "learning_rate", "seconds")
 N_COLUMNS = len(COLUMNS)
 
