@@ -261,7 +261,7 @@ def _fit_group(
         for number, ending in _endings(folds, group, call, monitor):
             endings[number] = ending
     except Exception:  # whatever it is, the own fits of those that are left will say so
-        return endings
+        pass
     return endings
 
 

@@ -93,16 +93,13 @@ def plan(
         return Plan([], Counter())
     alone: Counter[str] = Counter()
     for number, parameters in enumerate(candidates):
-        one: Any = None
-        reason: str | None = "a parameter is not allowed"
         try:
             one = clone(estimator).set_params(**clone(parameters, safe=False))
-        except Exception:  # the search itself will say so
-            pass
-        else:
             reason = _why_alone(one, data)
-        if one is None or reason is not None:
-            alone[str(reason)] += len(folds)
+        except Exception:  # the search itself will say so
+            reason = "a parameter is not allowed"
+        if reason is not None:
+            alone[reason] += len(folds)
             continue
         key = (_setting_before(one, parameters), lockstep_key(final_of(one)))
         groups.setdefault(key, []).append((number, one))
@@ -175,11 +172,11 @@ def run(
         done: Iterable[Any]
         if n_jobs == 1:
             monitor = progress.monitor if verbose else None
-            done = (list(_run_job(job, data, monitor)) for job in jobs)
+            done = (_run_job(job, data, monitor) for job in jobs)
         else:
             # A backend of its own: that of the search is open, and may not be entered twice.
             done = Parallel(n_jobs=n_jobs, backend="loky")(
-                delayed(_list_of_job)(job, data) for job in jobs
+                delayed(_run_job)(job, data) for job in jobs
             )
         for job, fitted in zip(jobs, done, strict=True):
             progress.finish(job.n_fits * _epochs_of(job))
@@ -197,11 +194,7 @@ def _epochs_of(job: Job) -> int:
     return int(final_of(job.candidates[0]).max_iter)
 
 
-def _list_of_job(job: Job, data: Data) -> list[list[Any]]:
-    return list(_run_job(job, data, None))
-
-
-def _run_job(job: Job, data: Data, monitor: Any) -> Iterator[list[Any]]:
+def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
     """Fold by fold, each candidate fitted, with how that went; None for one left as it was."""
     prepared: list[tuple[list[Any], Any, list[Warning]]] = []
 
@@ -215,15 +208,16 @@ def _run_job(job: Job, data: Data, monitor: Any) -> Iterator[list[Any]]:
             prepared.append((ones, before, told))
             yield fold
 
-    for number, fits in enumerate(fit_in_lockstep(folds(), monitor=monitor)):
-        ones, before, told = prepared[number]
-        prepared[number] = ([], None, [])
-        yield [
+    fitted = list(fit_in_lockstep(folds(), monitor=monitor))
+    return [
+        [
             None
             if fit is None
             else (_with_steps(one, before), fit._replace(warnings=[*told, *fit.warnings]))
             for one, fit in zip(ones, fits, strict=True)
         ]
+        for (ones, before, told), fits in zip(prepared, fitted, strict=True)
+    ]
 
 
 def _fold_of(ones: list[Any], rows: np.ndarray, data: Data) -> tuple[Fold, Pipeline | None]:

@@ -65,10 +65,14 @@ class Batches:
         self.y = np.empty((self.block_size, *y.shape[1:]), y.dtype)
         self.weight = None if weight is None else np.empty(self.block_size, weight.dtype)
         self._source = self._source_of(x, in_order=rows is None and not shuffle)
-        self.blocks = {
+        self.blocks = self._cut(x.dtype)
+
+    def _cut(self, dtype: Any) -> dict[int, list[Batch]]:
+        """The batches of each block that there may be."""
+        return {
             size: [
-                self._view(start, min(batch_size, size - start), x.dtype)
-                for start in range(0, size, batch_size)
+                self._view(start, min(self.batch_size, size - start), dtype)
+                for start in range(0, size, self.batch_size)
             ]
             for size in {self.block_size, self.n_rows % self.block_size} - {0}
         }
@@ -161,17 +165,11 @@ class FoldBatches(Batches):
         self._x = empty_buffer((models, self.block_size, x.shape[1]), x.dtype)
         self.y = np.empty((models, self.block_size, *y.shape[1:]), y.dtype)
         self.weight = None
-        self.blocks = {
-            size: [
-                self._of_all(slice(start, min(start + batch_size, size)), x.dtype)
-                for start in range(0, size, batch_size)
-            ]
-            for size in {self.block_size, self.n_rows % self.block_size} - {0}
-        }
+        self.blocks = self._cut(x.dtype)
 
-    def _of_all(self, rows: slice, dtype: Any) -> Batch:
-        total = np.array(rows.stop - rows.start, dtype)
-        return Batch(self._x[:, rows], self.y[:, rows], None, total)
+    def _view(self, start: int, size: int, dtype: Any) -> Batch:
+        rows = slice(start, start + size)
+        return Batch(self._x[:, rows], self.y[:, rows], None, np.array(size, dtype))
 
     def by_batch(self, rows: slice, count: int) -> tuple[Array, Array | None]:
         y = self.y[:, rows]

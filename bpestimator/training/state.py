@@ -42,8 +42,6 @@ class Run:
         Epochs in a row without an improvement of at least ``tol``.
     diverged : bool
         Whether the loss exploded.
-    stopped : bool
-        Whether a rule has stopped it, and not the end of the epochs.
     reached : bool
         Whether the first epoch of this call has ended with finite parameters.
     start_params : ndarray of shape (P,) or None
@@ -65,7 +63,6 @@ class Run:
     best_params: Array | None = None
     stalled: int = 0
     diverged: bool = False
-    stopped: bool = False
     reached: bool = False
     start_params: Array | None = None
     safe_params: Array | None = None

@@ -300,7 +300,7 @@ def train(
                     if _is_finished(
                         run, params, state.initial_rate[model], rules, validate, report
                     ):
-                        run.stopped, finished[number] = True, params.copy()
+                        finished[number] = params.copy()
                         if stopped is not None:
                             stopped[number] = state.of(number)
                 if monitor is not None and monitor.end_epoch():

@@ -40,6 +40,20 @@ def assert_same_model(ours, theirs):
     assert vars(ours).keys() == vars(theirs).keys()
 
 
+@pytest.fixture
+def sizes(monkeypatch):
+    """How many models were in training, each time that a group was gathered."""
+    sizes = []
+    train = lockstep.train
+
+    def spied(spec, batches, rules, state, **others):
+        sizes.append(len(state.runs))
+        return train(spec, batches, rules, state, **others)
+
+    monkeypatch.setattr(lockstep, "train", spied)
+    return sizes
+
+
 SETTINGS = {
     **{f"solver {name}": {"solver": name} for name in OPTIMIZERS},
     "weight decay": {"solver": AdamW(weight_decay=0.3)},
@@ -93,16 +107,8 @@ def test_one_that_stops_in_the_last_epoch_does_not_speak_for_the_others():
     assert reasons == {"converged", "max_iter"}
 
 
-def test_a_group_is_split_to_fit_the_cache(monkeypatch):
+def test_a_group_is_split_to_fit_the_cache(monkeypatch, sizes):
     X, y = iris()
-    sizes = []
-    train = lockstep.train
-
-    def spied(spec, batches, rules, state, **others):
-        sizes.append(len(state.runs))
-        return train(spec, batches, rules, state, **others)
-
-    monkeypatch.setattr(lockstep, "train", spied)
     monkeypatch.setattr(lockstep, "GROUP_BYTES", 4 * 54_000)  # a model takes 46 200
     fold = Fold(nets(8, dropout=0.2, max_iter=3), X, y)
     alone = [clone(net).fit(X, y) for net in fold.estimators]
@@ -112,16 +118,8 @@ def test_a_group_is_split_to_fit_the_cache(monkeypatch):
         assert_same_model(ours, theirs)
 
 
-def test_folds_of_one_length_train_together(monkeypatch):
+def test_folds_of_one_length_train_together(sizes):
     X, y = iris()
-    sizes = []
-    train = lockstep.train
-
-    def spied(spec, batches, rules, state, **others):
-        sizes.append(len(state.runs))
-        return train(spec, batches, rules, state, **others)
-
-    monkeypatch.setattr(lockstep, "train", spied)
     rows = [slice(0, 140), slice(5, 145), slice(0, 139), slice(1, 140)]
     list(fit_in_lockstep(Fold(nets(max_iter=2, tol=0), X[some], y[some]) for some in rows))
     assert sizes[0] == 12
