@@ -26,7 +26,7 @@ from bpestimator.nn.activations import Activation
 from bpestimator.nn.layout import Array, Layout, Views
 from bpestimator.nn.losses import Loss
 from bpestimator.nn.regression_losses import REGRESSION_LOSSES
-from bpestimator.nn.tape import Call, Calls, call, play, reduce_sum
+from bpestimator.nn.tape import Calls, call, play, reduce_sum
 from bpestimator.nn.workspace import Workspace
 
 # OpenBLAS takes another kernel for few rows, so rows computed in chunks may differ in the
@@ -90,21 +90,28 @@ def rows_of(x: Any) -> Array | SparseRows:
     return x if isinstance(x, np.ndarray) else SparseRows(x)
 
 
-def product(a: Array | SparseRows, b: Array, out: Array) -> Call:
+def product(a: Array | SparseRows, b: Array, out: Array) -> Calls:
     """out := a b, over the last two axes."""
     if isinstance(a, SparseRows):
-        return call(a.times, b, out)
-    # ndarray.dot spends half a microsecond less than matmul, but knows no leading axes, and
-    # where it has to copy an operand it may round otherwise than matmul, scikit-learn's choice.
-    fast = out.ndim == 2 and a.flags.forc
-    return call(np.ndarray.dot if fast else np.matmul, a, b, out)
+        yield call(a.times, b, out)
+    elif out.ndim > 2 and a.shape[-1] == 1:
+        # A column times a row is a case of its own for ndarray.dot, three times as fast.
+        columns, rows = (np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:])) for x in (a, b))
+        for model in np.ndindex(out.shape[:-2]):
+            yield from product(columns[model], rows[model], out[model])
+    else:
+        # ndarray.dot spends half a microsecond less than matmul, but knows no leading axes, and
+        # where it has to copy an operand it may round otherwise than matmul, scikit-learn's way.
+        fast = out.ndim == 2 and a.flags.forc
+        yield call(np.ndarray.dot if fast else np.matmul, a, b, out)
 
 
-def product_transposed(a: Array | SparseRows, b: Array, out: Array) -> Call:
+def product_transposed(a: Array | SparseRows, b: Array, out: Array) -> Calls:
     """out := a^T b, over the last two axes."""
     if isinstance(a, SparseRows):
-        return call(a.transposed_times, b, out)
-    return product(a.swapaxes(-1, -2), b, out)
+        yield call(a.transposed_times, b, out)
+    else:
+        yield from product(a.swapaxes(-1, -2), b, out)
 
 
 def forward(x: Array | SparseRows, params: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
@@ -117,7 +124,7 @@ def forward(x: Array | SparseRows, params: Views, spec: NetworkSpec, ws: Workspa
         if k in ws.masks:
             yield call(multiply, a, ws.masks[k], ws.masked[k])
             a = ws.masked[k]
-        yield product(a, params.weights[k], z)
+        yield from product(a, params.weights[k], z)
         yield call(add, z, params.biases[k], z)
         if k < len(spec.activations):
             yield from spec.activations[k].forward(z, ws)
@@ -135,11 +142,11 @@ def backward(
     inputs = [ws.masked.get(k, a) for k, a in enumerate([x, *ws.outputs[:-1]])]
     for k in range(len(inputs) - 1, -1, -1):
         delta = ws.deltas[k]
-        yield product_transposed(inputs[k], delta, grads.weights[k])
+        yield from product_transposed(inputs[k], delta, grads.weights[k])
         yield call(reduce_sum, delta, -2, None, grads.biases[k], True)
         if k > 0:
             below, delta_below = ws.outputs[k - 1], ws.deltas[k - 1]
-            yield product(delta, params.weights[k].swapaxes(-1, -2), delta_below)
+            yield from product(delta, params.weights[k].swapaxes(-1, -2), delta_below)
             if k in ws.masks:
                 yield call(multiply, delta_below, ws.masks[k], delta_below)
             yield from spec.activations[k - 1].backward(below, delta_below, ws)

@@ -187,10 +187,11 @@ class Adam(Optimizer):
         elif np.ndim(self.beta_1) or np.ndim(self.beta_2):
             factor[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
         else:
-            factor[...] = _bias_corrected(rate.astype(np.float64), self.beta_1, self.beta_2, t)
+            corrected = np.multiply(rate, sqrt(1 - self.beta_2**t), dtype=np.float64)
+            divide(corrected, 1 - self.beta_1**t, factor)
 
 
-def _bias_corrected(rate: Any, beta_1: float, beta_2: float, t: int) -> Any:
+def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:
     # One by one with C's pow: NumPy's vectorised one may differ in the last bit.
     return rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)
 

@@ -76,23 +76,23 @@ class Run:
         return self.best_validation_score is not None
 
     def note_epoch(
-        self, loss: float, *, learning_rate: float = nan, seconds: float = nan, **others: float
+        self, loss: Any, *, learning_rate: float = nan, seconds: float = nan, **others: float
     ) -> None:
         """Write an epoch of the history; what is unknown is NaN, as it was in earlier epochs."""
         history = self.history
         epochs = history["epoch"]
-        for name in others:
-            if name not in history:
-                history[name] = [nan] * len(epochs)
-        epochs.append(len(epochs) + 1)
         # One by one: small networks notice a microsecond an epoch.
+        epochs.append(len(epochs) + 1)
         history["loss"].append(loss)
         history["validation_loss"].append(nan)
         history["validation_score"].append(nan)
         history["learning_rate"].append(learning_rate)
         history["seconds"].append(seconds)
-        for name in list(history)[N_COLUMNS:]:
-            history[name].append(others.get(name, nan))
+        if others or len(history) > N_COLUMNS:
+            for name in [*others, *list(history)[N_COLUMNS:]]:
+                column = history.setdefault(name, [nan] * (len(epochs) - 1))
+                if len(column) < len(epochs):
+                    column.append(others.get(name, nan))
 
     def note_validation(self, score: float, loss: float) -> None:
         """Write down what the held-out rows say of the epoch noted last."""
@@ -114,8 +114,9 @@ class Run:
 
     def keep_start(self) -> None:
         """Keep the parameters that the epoch started from, if its loss is the lowest so far."""
-        if self.loss_curve[-1] < self.lowest_loss:
-            self.lowest_loss, self.epoch_kept = self.loss_curve[-1], self.n_iter - 1
+        loss = self.loss_curve[-1]
+        if loss < self.lowest_loss:
+            self.lowest_loss, self.epoch_kept = loss, self.n_iter - 1
             self.start_params, self.safe_params = self.safe_params, self.start_params
 
 
