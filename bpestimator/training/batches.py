@@ -153,19 +153,24 @@ class FoldBatches(Batches):
     def __init__(
         self, sets: list[tuple[Array, Array]], set_of: Array, *, batch_size: int, shuffle: bool
     ) -> None:
-        x, y = sets[0]
-        self._sets = [(np.ascontiguousarray(one), targets) for one, targets in sets]
-        self._set_of = set_of
+        used, self._set_of = np.unique(set_of, return_inverse=True)
+        self._all_x, self._all_y = (np.stack([sets[k][part] for k in used]) for part in (0, 1))
+        x, y = self._all_x[0], self._all_y[0]
         self.batch_size, self._shuffle, self._rows = batch_size, shuffle, None
         self._sparse = False
         self.n_rows = x.shape[0]
         self.n_steps = -(-self.n_rows // batch_size)
         self.block_size = self._whole_batches(x, batch_size)
-        models = len(set_of)
-        self._x = empty_buffer((models, self.block_size, x.shape[1]), x.dtype)
-        self.y = np.empty((models, self.block_size, *y.shape[1:]), y.dtype)
+        self._x, self._x_once = self._buffers(x)
+        self.y, self._y_once = self._buffers(y)
         self.weight = None
         self.blocks = self._cut(x.dtype)
+
+    def _buffers(self, of: Array) -> tuple[Array, Array]:
+        """For a block of such rows, once for each model and once for each set."""
+        shape = (self.block_size, *of.shape[1:])
+        models, sets = len(self._set_of), len(self._all_x)
+        return empty_buffer((models, *shape), of.dtype), empty_buffer((sets, *shape), of.dtype)
 
     def _view(self, start: int, size: int, dtype: Any) -> Batch:
         rows = slice(start, start + size)
@@ -177,14 +182,20 @@ class FoldBatches(Batches):
 
     def of(self, models: Array) -> Batches:
         return FoldBatches(
-            self._sets, self._set_of[models], batch_size=self.batch_size, shuffle=self._shuffle
+            list(zip(self._all_x, self._all_y, strict=True)),
+            self._set_of[models],
+            batch_size=self.batch_size,
+            shuffle=self._shuffle,
         )
 
     def _fill(self, rows: Array) -> None:
-        for model, number in enumerate(self._set_of):
-            x, y = self._sets[number]
-            x.take(rows, 0, self._x[model, : rows.size], "clip")
-            y.take(rows, 0, self.y[model, : rows.size], "clip")
+        block = np.s_[:, : rows.size]
+        for sets, once, each in (
+            (self._all_x, self._x_once[block], self._x[block]),
+            (self._all_y, self._y_once[block], self.y[block]),
+        ):
+            sets.take(rows, 1, once, "clip")
+            once.take(self._set_of, 0, each, "clip")
 
 
 def _like(x: Array, rows: int) -> Array:
