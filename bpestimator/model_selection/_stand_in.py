@@ -66,7 +66,8 @@ class StandIn(BaseEstimator):
             base = StandIn(clone(self.wrapped), self._book)
             base._is_base = True
             return base
-        return StandIn(clone(self.wrapped), pair=self._book.next())
+        pair = self._book.next()
+        return StandIn(clone(self.wrapped) if pair is None else self.wrapped, pair=pair)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_book": None}  # workers need their own pair only
@@ -89,18 +90,28 @@ class StandIn(BaseEstimator):
         return self.wrapped.get_metadata_routing()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
+        self._forget()
         return dict(self.wrapped.get_params(deep))
 
     def set_params(self, **params: Any) -> StandIn:
         self._parameters.update(params)
-        self.wrapped.set_params(**params)
+        if self._pair is None:
+            self.wrapped.set_params(**params)
         return self
 
+    def _forget(self) -> None:
+        """Be an unfitted estimator of one's own, which a clone that knows its fit need not be."""
+        if self._pair is not None:
+            self._pair = None
+            self.wrapped = clone(self.wrapped).set_params(**self._parameters)
+
     def fit(self, X: Any, y: Any = None, **params: Any) -> StandIn:
-        pair, self._pair = self._pair, None
+        pair = self._pair
         if pair is None or not self._is_mine(pair, X):
+            self._forget()
             self.wrapped.fit(X, *(() if y is None else (y,)), **params)
             return self
+        self._pair = None
         for warning in pair.warnings:
             warnings.warn(copy(warning), stacklevel=2)
         self.wrapped = pair.estimator
