@@ -1,7 +1,7 @@
 """The rate finder: what ``learning_rate_init="auto"`` does before training.
 
 Short trials at six rates, side by side, each from the same initial weights, in the same order
-of rows, at a constant rate for five epochs. The rows held out of them, a fifth, say how far each
+of rows, at a constant rate for four epochs. The rows held out of them, a fifth, say how far each
 has come. The loss falls with the rate until steps are large enough, is flat for a while, and
 explodes: the choice is the smallest rate that has come about as far as the best,
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 RATES = tuple(10 ** (-3 + k / 3) for k in range(6))
 # Plain gradient descent divides by nothing, and takes larger rates.
 SGD_FACTOR = 10.0
-TRIAL_EPOCHS = 5
+TRIAL_EPOCHS = 4
 # More rows than these add to the cost of a trial, but little to what it says.
 TRIAL_ROWS = 20_000
 HELD_OUT = 0.2

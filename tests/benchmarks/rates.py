@@ -260,7 +260,7 @@ def travel(
 def built_in(task: Task) -> Pick:
     """What ``learning_rate_init="auto"`` finds."""
     found = task.net(learning_rate_init="auto").fit(*task.train).learning_rate_
-    return Pick(found, 6 * steps(round(0.8 * len(task.train[1])), 5))
+    return Pick(found, 6 * steps(round(0.8 * len(task.train[1])), 4))
 
 
 RULES: dict[str, Rule] = {
@@ -290,6 +290,7 @@ RULES: dict[str, Rule] = {
     "travel, 3 epochs": lambda task: travel(task, 3),
     "travel, 7 epochs": lambda task: travel(task, 7),
     "travel, 5 epochs": travel,
+    "travel, 4 epochs": lambda task: travel(task, 4, factor=25 / 4),
     "**'auto', which is travel built in**": built_in,
 }
 
