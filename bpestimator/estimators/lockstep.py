@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from math import ceil
 from numbers import Integral
+from operator import itemgetter
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -43,6 +46,7 @@ NUMERIC = (
     "epsilon",
     "max_grad_norm",
     "dropout",
+    "label_smoothing",
     "solver",
 )
 
@@ -91,7 +95,12 @@ def lockstep_key(est: Any) -> str:
     # Which layers drop, not how much: each that does takes its share of the random numbers.
     dropping = None if dropout is None else [bool(rate) for rate in dropout.rates]
     shape = "invscaling" if isinstance(schedule, InvScaling) else repr(schedule)
-    return repr((type(est).__name__, sorted(same.items()), kind, shape, dropping))
+    smoothed = _smoothing_of(est) > 0  # another loss than for labels
+    return repr((type(est).__name__, sorted(same.items()), kind, shape, dropping, smoothed))
+
+
+def _smoothing_of(est: Any) -> float:
+    return float(getattr(est, "label_smoothing", 0.0))
 
 
 class Fold(NamedTuple):
@@ -141,17 +150,45 @@ def fit_in_lockstep(
         Fold by fold. None for an estimator that is left unfitted: where lockstep does not pay,
         or where its own ``fit`` would raise an error.
     """
+    asked: deque[list[list[int]]] = deque()
+
+    def parts() -> Iterator[Fold]:
+        for fold in folds:
+            asked.append(_by_targets(fold.estimators))
+            for places in asked[-1]:
+                yield fold._replace(estimators=[fold.estimators[k] for k in places])
+
+    fits = _fit_parts(parts(), monitor)
+    for first in fits:
+        places = asked.popleft()
+        found = [first, *islice(fits, len(places) - 1)]
+        in_order = sorted(zip(chain(*places), chain(*found), strict=True), key=itemgetter(0))
+        yield [fit for _, fit in in_order]
+
+
+def _by_targets(estimators: Sequence[Any]) -> list[list[int]]:
+    """Places of the estimators that learn the same targets, for each such part of a fold."""
+    parts: dict[float, list[int]] = {}
+    for place, est in enumerate(estimators):
+        parts.setdefault(_smoothing_of(est), []).append(place)
+    return list(parts.values())
+
+
+def _fit_parts(
+    parts: Iterable[Fold], monitor: Callable[[int], Monitor] | None
+) -> Iterator[list[Fit | None]]:
+    """Fit part after part of a fold, or of one fold after the other; see fit_in_lockstep."""
     call = FitCall(incremental=False, fresh=True)
     waiting: list[_Ready] = []
-    for fold in folds:
-        ready = _prepare(fold, call)
+    for part in parts:
+        ready = _prepare(part, call)
         if waiting and not (ready and _fits_beside(waiting, ready)):
             yield from _fit_folds(waiting, call, monitor)
             waiting = []
         if ready:
             waiting.append(ready)
         else:
-            yield [None] * len(fold.estimators)
+            yield [None] * len(part.estimators)
     if waiting:
         yield from _fit_folds(waiting, call, monitor)
 
@@ -167,7 +204,7 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
             training = training_of(first, problem, call)
         except Exception:  # whatever it is, the estimator's own fit will say so
             return None
-    if min(_at_once(problem, training), len(fold.estimators)) < SMALLEST_GROUP:
+    if _at_once(problem, training) < SMALLEST_GROUP:
         return None
     dropout = training.rules.dropout
     if not isinstance(problem.x, np.ndarray) and dropout is not None and dropout.rates[0]:
@@ -218,9 +255,12 @@ def _is_plain(fold: _Ready) -> bool:
 def _fit_folds(
     folds: list[_Ready], call: FitCall, monitor: Callable[[int], Monitor] | None
 ) -> Iterator[list[Fit | None]]:
-    """Train folds together, in groups that the cache holds."""
+    """Train folds together, in groups that the cache holds; leave too few of them alone."""
     _, problem, training, *_ = folds[0]
     places = [(fold, k) for fold in range(len(folds)) for k in range(len(folds[fold].estimators))]
+    if len(places) < SMALLEST_GROUP:
+        yield from (fold.fits for fold in folds)
+        return
     generator = training.state.generator
     draws: Any = None if generator is None else generator.bit_generator.state
     n_groups = ceil(len(places) / _at_once(problem, training))
@@ -242,8 +282,8 @@ def _batches_of(folds: list[_Ready], group: list[tuple[int, int]]) -> Batches:
     if len(folds) == 1:
         return folds[0].training.batches
     return FoldBatches(
-        [(fold.problem.x, fold.problem.targets) for fold in folds],
-        np.array([fold for fold, _ in group]),
+        [folds[fold].problem.x for fold, _ in group],
+        [folds[fold].problem.targets for fold, _ in group],
         batch_size=folds[0].training.batches.batch_size,
         shuffle=True,
     )

@@ -139,63 +139,60 @@ class Batches:
 
 
 class FoldBatches(Batches):
-    """Rows of several data sets of one length, in one order; each model has a set of its own.
+    """Rows of data sets of one length, in one order; each model has a data set of its own.
 
     Parameters
     ----------
-    sets : list of tuple of ndarray
-        X of shape (n, features) and y of shape (n, ...) of each.
-    set_of : ndarray of int of shape (models,)
+    x : list of ndarray of shape (n, features)
+        Model by model. An array that serves several models is gathered once.
+    y : list of ndarray of shape (n, ...)
     batch_size : int
     shuffle : bool
     """
 
-    def __init__(
-        self, sets: list[tuple[Array, Array]], set_of: Array, *, batch_size: int, shuffle: bool
-    ) -> None:
-        used, self._set_of = np.unique(set_of, return_inverse=True)
-        self._all_x, self._all_y = (np.stack([sets[k][part] for k in used]) for part in (0, 1))
-        x, y = self._all_x[0], self._all_y[0]
+    def __init__(self, x: list[Array], y: list[Array], *, batch_size: int, shuffle: bool) -> None:
         self.batch_size, self._shuffle, self._rows = batch_size, shuffle, None
         self._sparse = False
-        self.n_rows = x.shape[0]
+        self.n_rows = x[0].shape[0]
         self.n_steps = -(-self.n_rows // batch_size)
-        self.block_size = self._whole_batches(x, batch_size)
-        self._x, self._x_once = self._buffers(x)
-        self.y, self._y_once = self._buffers(y)
-        self.weight = None
-        self.blocks = self._cut(x.dtype)
-
-    def _buffers(self, of: Array) -> tuple[Array, Array]:
-        """For a block of such rows, once for each model and once for each set."""
-        shape = (self.block_size, *of.shape[1:])
-        models, sets = len(self._set_of), len(self._all_x)
-        return empty_buffer((models, *shape), of.dtype), empty_buffer((sets, *shape), of.dtype)
+        self.block_size = self._whole_batches(x[0], batch_size)
+        self._of_x, self._of_y = _SharedRows(x, self.block_size), _SharedRows(y, self.block_size)
+        self.y, self.weight = self._of_y.buffer, None
+        self.blocks = self._cut(x[0].dtype)
 
     def _view(self, start: int, size: int, dtype: Any) -> Batch:
         rows = slice(start, start + size)
-        return Batch(self._x[:, rows], self.y[:, rows], None, np.array(size, dtype))
+        return Batch(self._of_x.buffer[:, rows], self.y[:, rows], None, np.array(size, dtype))
 
     def by_batch(self, rows: slice, count: int) -> tuple[Array, Array | None]:
         y = self.y[:, rows]
         return y.reshape(len(y), count, -1, *y.shape[2:]), None
 
     def of(self, models: Array) -> Batches:
-        return FoldBatches(
-            list(zip(self._all_x, self._all_y, strict=True)),
-            self._set_of[models],
-            batch_size=self.batch_size,
-            shuffle=self._shuffle,
-        )
+        x, y = ([shared.arrays[k] for k in models] for shared in (self._of_x, self._of_y))
+        return FoldBatches(x, y, batch_size=self.batch_size, shuffle=self._shuffle)
 
     def _fill(self, rows: Array) -> None:
-        block = np.s_[:, : rows.size]
-        for sets, once, each in (
-            (self._all_x, self._x_once[block], self._x[block]),
-            (self._all_y, self._y_once[block], self.y[block]),
-        ):
-            sets.take(rows, 1, once, "clip")
-            once.take(self._set_of, 0, each, "clip")
+        self._of_x.take(rows)
+        self._of_y.take(rows)
+
+
+class _SharedRows:
+    """Rows of arrays of one shape, one array a model, copied into one buffer."""
+
+    def __init__(self, arrays: list[Array], size: int) -> None:
+        self.arrays = arrays
+        distinct = {id(array): array for array in arrays}
+        self._distinct = [np.ascontiguousarray(array) for array in distinct.values()]
+        self._which = np.array([list(distinct).index(id(array)) for array in arrays])
+        shape, dtype = (size, *arrays[0].shape[1:]), arrays[0].dtype
+        self._once = empty_buffer((len(distinct), *shape), dtype)
+        self.buffer = empty_buffer((len(arrays), *shape), dtype)
+
+    def take(self, rows: Array) -> None:
+        for array, once in zip(self._distinct, self._once, strict=True):
+            array.take(rows, 0, once[: rows.size], "clip")
+        self._once[:, : rows.size].take(self._which, 0, self.buffer[:, : rows.size], "clip")
 
 
 def _like(x: Array, rows: int) -> Array:

@@ -371,4 +371,3 @@ def _stops(run: Run, initial_rate: Array, rules: TrainingRules, report: Report |
     if verdict is Verdict.SHRINK:
         initial_rate /= rules.schedule.shrink_by
     return verdict is Verdict.STOP
-

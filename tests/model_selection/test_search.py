@@ -209,6 +209,18 @@ ROWS = {
         {"label_smoothing": [0.0, 0.1], "learning_rate": RATES[:3]},
         {"cv": 2},
     ),
+    "label smoothing alone": (
+        iris,
+        clf(),
+        {"label_smoothing": [0.3, 0.0, 0.1, 0.2]},
+        {"cv": 4},
+    ),
+    "label smoothing, two classes, early stopping": (
+        cancer,
+        clf(early_stopping=True, n_iter_no_change=2),
+        {"learning_rate": RATES[1:4], "label_smoothing": [0.0, 0.1, 0.2]},
+        {"cv": 2},
+    ),
     "architectures": (
         iris,
         clf(),

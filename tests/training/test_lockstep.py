@@ -158,6 +158,27 @@ def test_other_differences_keep_models_apart(different):
     assert lockstep_key(one) != lockstep_key(other.set_params(**different))
 
 
+@pytest.mark.parametrize("n_rates", [1, 2, 3])
+def test_label_smoothing_may_differ_within_a_group(sizes, n_rates):
+    X, y = iris()
+    shares = (0.1, 0.3, 0.1, 0.2)
+
+    def grid():
+        return [
+            net.set_params(label_smoothing=share, tol=0)
+            for net in nets(n_rates)
+            for share in shares
+        ]
+
+    folds = [Fold(grid(), X[start::2], y[start::2]) for start in (0, 1)]
+    fits = list(fit_in_lockstep(folds))
+    assert sizes[0] == 2 * 4 * n_rates
+    for fold, fits_of_fold in zip(folds, fits, strict=True):
+        assert all(fits_of_fold)
+        for together, alone in zip(fold.estimators, grid(), strict=True):
+            assert_same_model(together, alone.fit(fold.X, fold.y))
+
+
 def test_reasons_to_go_alone():
     (net,) = nets(1)
     assert why_alone(net) is None
