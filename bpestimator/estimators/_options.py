@@ -140,6 +140,8 @@ def _hint(name: str, rule: Any, value: Any) -> str:
             return f" For a function of your own, write {declared.own}."
     if not isinstance(value, str):
         return ""
+    if name == "learning_rate" and value.lower() == "auto":
+        return " Did you mean learning_rate_init='auto'?"
     try:
         number = float(value)
     except ValueError:
@@ -161,6 +163,10 @@ _OTHER_NAMES = {
     "brier": "squared_error",
     "pinball": "quantile",
     "cross_entropy": "log_loss",
+    "acc": "accuracy",
+    "he": "he_normal",
+    "kaiming": "he_normal",
+    "xavier": "glorot_uniform",
 }
 
 
@@ -168,7 +174,8 @@ def _words(rule: Any) -> tuple[str, ...]:
     """The words that a rule allows."""
     if isinstance(rule, RateOrSchedule):
         return tuple(SCHEDULES)
-    return getattr(rule, "names", ())
+    words = getattr(rule, "names", getattr(rule, "also", ()))
+    return tuple(word for word in words if isinstance(word, str))
 
 
 def hidden_layer_sizes(value: Any) -> tuple[int, ...]:

@@ -80,10 +80,11 @@ def find_rate(
     if not (is_sgd or est.early_stopping):
         factor = min(1.0, EPOCHS_SUITED / int(est.max_iter))
     scaled = f", times {factor:g} for max_iter={est.max_iter}" if factor < 1 else ""
+    end = {rates[0]: ", the lowest of them,", rates[-1]: ", the highest of them,"}.get(best, "")
     reason = (
         f"learning_rate_init='auto': {best * factor:.3g}. Of {len(rates)} rates from {rates[0]:.2g}"
-        f" to {rates[-1]:.2g}, tried for {TRIAL_EPOCHS} epochs each, {best:.2g} is the smallest "
-        f"whose held-out loss is near the lowest{scaled}."
+        f" to {rates[-1]:.2g}, tried for {TRIAL_EPOCHS} epochs each, {best:.2g}{end} is the "
+        f"smallest whose held-out loss is near the lowest{scaled}."
     )
     return Finding(best * factor, reason, rates, losses)
 

@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
 from bpestimator.inspection._range_test import range_test
 
@@ -112,6 +113,8 @@ class LearningRateDisplay:
 
         Raises
         ------
+        NotFittedError
+            If the search has not been fitted.
         ValueError
             If the search was not over numbers as learning rates, or no fit has a score.
 
@@ -120,6 +123,12 @@ class LearningRateDisplay:
         UserWarning
             If the best rate is at an end of those searched.
         """
+        if not hasattr(search, "cv_results_"):
+            raise NotFittedError(
+                "LearningRateDisplay.from_search takes a search, such as LockstepGridSearchCV, "
+                f"that has been fitted. Got {search!r}. Call its fit first; for an estimator, use "
+                "LearningRateDisplay.from_estimator."
+            )
         results = search.cv_results_
         name = _rate_of(results) if param_name is None else f"param_{param_name}"
         metric = metric or (search.refit if isinstance(search.refit, str) else "score")
@@ -266,7 +275,7 @@ class LearningRateDisplay:
             high,
             alpha=0.15,
             color="C2",
-            linewidth=0,
+            linewidth=4,  # to be seen where the interval is but one rate
             label=f"{label}: {low:.2g} to {high:.2g}",
         )
         ax.axvline(
@@ -281,7 +290,7 @@ class LearningRateDisplay:
         ax.set_xlabel("learning rate")
         ax.set_ylabel(self.value_name)
         ax.grid(alpha=0.3)
-        ax.legend()
+        ax.legend(framealpha=1)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -90,8 +90,7 @@ class StandIn(BaseEstimator):
         return self.wrapped.get_metadata_routing()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        self._forget()
-        return dict(self.wrapped.get_params(deep))
+        return dict(self._own().get_params(deep))
 
     def set_params(self, **params: Any) -> StandIn:
         self._parameters.update(params)
@@ -99,16 +98,16 @@ class StandIn(BaseEstimator):
             self.wrapped.set_params(**params)
         return self
 
-    def _forget(self) -> None:
-        """Be an unfitted estimator of one's own, which a clone that knows its fit need not be."""
-        if self._pair is not None:
-            self._pair = None
-            self.wrapped = clone(self.wrapped).set_params(**self._parameters)
+    def _own(self) -> Any:
+        """The estimator to fit: a clone that knows its fit shares the base's until it is asked."""
+        if self._pair is None:
+            return self.wrapped
+        return clone(self.wrapped).set_params(**self._parameters)
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> StandIn:
         pair = self._pair
         if pair is None or not self._is_mine(pair, X):
-            self._forget()
+            self.wrapped, self._pair = self._own(), None
             self.wrapped.fit(X, *(() if y is None else (y,)), **params)
             return self
         self._pair = None

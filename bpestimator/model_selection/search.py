@@ -191,9 +191,9 @@ class LockstepGridSearchCV(_InLockstep, GridSearchCV):
     The same scores as :class:`sklearn.model_selection.GridSearchCV`, split by split: each model
     is trained as if it were alone. Candidates that differ only in numbers (``learning_rate``,
     ``learning_rate_init``, ``alpha``, ``power_t``, ``momentum``, ``beta_1``, ``beta_2``,
-    ``epsilon``, ``max_grad_norm``, ``dropout`` rates above 0, numbers of a ``solver`` object)
-    train together on each fold, as one array; any other difference makes another group. A model
-    that stops leaves its group. What cannot train so is trained as ever, within the same
+    ``epsilon``, ``max_grad_norm``, ``dropout`` rates and ``label_smoothing`` above 0, numbers of
+    a ``solver`` object) train together, as one array; any other difference makes another group. A
+    model that stops leaves its group. What cannot train so is trained as ever, within the same
     search: 'lbfgs', a ``random_state`` that is no int, ``max_time``, ``verbose`` or callbacks of
     the estimator, networks too large to gain from it; ``verbose=1`` tells how many, and why.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf, isfinite, pi, sqrt
+from math import inf, pi, sqrt
 from typing import ClassVar
 
 from numpy import (
@@ -32,6 +32,7 @@ from numpy import (
 from scipy.special import expit, ndtr
 
 from bpestimator.nn.layout import Array
+from bpestimator.nn.ranges import check_range
 from bpestimator.nn.tape import Calls, call, constant
 from bpestimator.nn.workspace import Workspace
 
@@ -156,8 +157,7 @@ class LeakyReLU(Activation):
     name = "leaky_relu"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.slope < 1:
-            raise ValueError(f"The slope of LeakyReLU must be in [0, 1). Got {self.slope!r}.")
+        check_range(self, "slope", 0, 1)
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
         leaked = ws.empty(z.shape, z.dtype)
@@ -192,8 +192,7 @@ class ELU(Activation):
     scale: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.alpha > 0 and isfinite(self.alpha)):
-            raise ValueError(f"The alpha of ELU must be above 0 and finite. Got {self.alpha!r}.")
+        check_range(self, "alpha", 0, inf, "()")
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
         zeros, below = ws.zeros(z.shape, z.dtype), ws.empty(z.shape, z.dtype)

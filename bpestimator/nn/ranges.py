@@ -8,8 +8,10 @@ import numpy as np
 
 
 def check_range(owner: Any, name: str, low: float, high: float, ends: str = "[)") -> None:
-    """ValueError unless the owner's number, or each of its numbers, is in the range."""
+    """TypeError unless the owner has a number there, or several; ValueError outside the range."""
     value = getattr(owner, name)
+    if np.asarray(value).dtype.kind not in "biuf":
+        raise TypeError(f"The {name} of {type(owner).__name__} must be a number. Got {value!r}.")
     above = np.greater_equal if ends[0] == "[" else np.greater
     below = np.less_equal if ends[1] == "]" else np.less
     if not np.all(above(value, low) & below(value, high)):

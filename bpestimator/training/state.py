@@ -76,7 +76,7 @@ class Run:
         return self.best_validation_score is not None
 
     def note_epoch(
-        self, loss: Any, *, learning_rate: float = nan, seconds: float = nan, **others: float
+        self, loss: float, *, learning_rate: float = nan, seconds: float = nan, **others: float
     ) -> None:
         """Write an epoch of the history; what is unknown is NaN, as it was in earlier epochs."""
         history = self.history
@@ -89,10 +89,9 @@ class Run:
         history["learning_rate"].append(learning_rate)
         history["seconds"].append(seconds)
         if others or len(history) > N_COLUMNS:
-            for name in [*others, *list(history)[N_COLUMNS:]]:
+            for name in dict.fromkeys([*list(history)[N_COLUMNS:], *others]):
                 column = history.setdefault(name, [nan] * (len(epochs) - 1))
-                if len(column) < len(epochs):
-                    column.append(others.get(name, nan))
+                column.append(others.get(name, nan))
 
     def note_validation(self, score: float, loss: float) -> None:
         """Write down what the held-out rows say of the epoch noted last."""
@@ -102,6 +101,15 @@ class Run:
         self.validation_losses = self.validation_losses if self.validation_losses else []
         self.validation_scores.append(score)
         self.validation_losses.append(loss)
+
+    def mend(self) -> None:
+        """Drop what an interruption has left half written of an epoch."""
+        whole = min(map(len, self.history.values()))
+        for column in self.history.values():
+            del column[whole:]
+        if len(self.loss_curve) == whole + 1:
+            self.loss_curve.pop()
+            self.n_iter -= 1
 
     def begin_epoch(self, params: Array) -> None:
         """Remember where an epoch starts."""

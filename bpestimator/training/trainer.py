@@ -105,6 +105,14 @@ class _Group(NamedTuple):
     norms: Array
 
 
+class _Running(NamedTuple):
+    """A model in training: its progress, and its views of the parameters and the rates."""
+
+    run: Run
+    params: Array
+    initial_rate: Array
+
+
 class _Plan(NamedTuple):
     """A block of batches: the step for each, and their groups by size."""
 
@@ -280,9 +288,13 @@ def train(
     """
     lead = state.params.shape[:-1]
     running = {
-        number: (run, state.params[model], state.initial_rate[model])
+        number: _Running(run, state.params[model], state.initial_rate[model])
         for number, (model, run) in enumerate(zip(np.ndindex(lead), state.runs, strict=True))
     }
+    usual_buffer = np.getbufsize()
+    validate = None if validate is None else _buffered(validate, usual_buffer)
+    begin_epoch = None if monitor is None else _buffered(monitor.begin_epoch, usual_buffer)
+    end_epoch = None if monitor is None else _buffered(monitor.end_epoch, usual_buffer)
     finished: dict[int, tuple[Array, Array]] = {}
     enough = len(running) if enough is None else enough
     start = now = perf_counter()
@@ -290,8 +302,8 @@ def train(
         with np.errstate(all="ignore"), _ufunc_buffer(UFUNC_BUFFER):
             descent = Descent(spec, batches, rules, state)
             for _ in range(rules.max_epochs):
-                if monitor is not None:
-                    monitor.begin_epoch()
+                if begin_epoch is not None:
+                    begin_epoch()
                 for run, params, _ in running.values():
                     run.begin_epoch(params)
                 losses = descent.epoch()
@@ -314,7 +326,7 @@ def train(
                         del running[number]
                         if stopped is not None:
                             stopped[number] = state.of(number)
-                if monitor is not None and monitor.end_epoch():
+                if end_epoch is not None and end_epoch():
                     return StopReason.CALLBACK
                 if len(finished) >= enough:
                     diverged = all(run.diverged for run in state.runs)
@@ -323,6 +335,8 @@ def train(
                     return StopReason.MAX_TIME
         return StopReason.MAX_EPOCHS
     except KeyboardInterrupt:
+        for run in state.runs:
+            run.mend()
         return StopReason.INTERRUPTED
     finally:
         for params, as_it_stopped in finished.values():
@@ -337,6 +351,16 @@ def _ufunc_buffer(size: int) -> Iterator[None]:
         yield
     finally:
         np.setbufsize(before)
+
+
+def _buffered(function: Callable[..., Any], size: int) -> Callable[..., Any]:
+    """A function that is not ours, and may sum in ways that do depend on NumPy's buffers."""
+
+    def call(*args: Any) -> Any:
+        with _ufunc_buffer(size):
+            return function(*args)
+
+    return call
 
 
 def _is_finished(

@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from bpestimator import BackpropClassifier, BackpropRegressor
+from bpestimator.training import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.RandomState(0)
@@ -99,6 +100,33 @@ def test_why_ctrl_c_stopped(monkeypatch, capsys):
     with pytest.warns(UserWarning, match="interrupted"):
         est.fit(X, Y)
     assert est.stop_reason_.startswith("interrupted: ")
+
+
+def test_ctrl_c_while_an_epoch_is_written_down_leaves_a_whole_history(monkeypatch):
+    def interrupted(run, loss, **others):
+        run.history["epoch"].append(6)
+        raise KeyboardInterrupt
+
+    est = model().fit(X, Y)
+    monkeypatch.setattr(Run, "note_epoch", interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        est.partial_fit(X, Y)
+    assert {len(column) for column in est.history_.values()} == {len(est.loss_curve_)} == {5}
+
+
+def test_scoring_has_the_buffers_of_numpy_that_its_user_has():
+    seen = set()
+
+    def scoring(est, X, y):
+        seen.add(np.getbufsize())
+        return est.score(X, y)
+
+    before = np.setbufsize(4096)
+    try:
+        model(early_stopping=True, scoring=scoring).fit(X, Y)
+        assert seen == {np.getbufsize()} == {4096}
+    finally:
+        np.setbufsize(before)
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -32,6 +33,14 @@ def pyplot():
 
     yield pyplot
     pyplot.close("all")
+
+
+@pytest.mark.parametrize(
+    "unfitted", [BackpropClassifier(), GridSearchCV(BackpropClassifier(), {})], ids=repr
+)
+def test_what_is_no_fitted_search_is_an_error(unfitted):
+    with pytest.raises(NotFittedError, match=r"takes a search.*fit first"):
+        LearningRateDisplay.from_search(unfitted)
 
 
 class Search:

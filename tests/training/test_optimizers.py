@@ -75,6 +75,12 @@ def test_numbers_out_of_range(kind, params, rule):
         kind(**params)
 
 
+@pytest.mark.parametrize("value", ["0.1", None])
+def test_what_is_no_number(value):
+    with pytest.raises(TypeError, match=f"weight_decay of AdamW must be a number. Got {value!r}"):
+        AdamW(weight_decay=value)
+
+
 def test_objects_compare_print_and_pickle():
     assert AdamW(weight_decay=0.1) == AdamW(weight_decay=0.1) != AdamW()
     assert AdamW() != Adam()
