@@ -2,7 +2,13 @@
 
 from bpestimator.estimators._sklearn_compat import has_callbacks
 from bpestimator.estimators.classifier import BackpropClassifier
-from bpestimator.estimators.lockstep import Fold, fit_in_lockstep, lockstep_key, why_alone
+from bpestimator.estimators.lockstep import (
+    Fold,
+    fit_in_lockstep,
+    lockstep_key,
+    recorded_warnings,
+    why_alone,
+)
 from bpestimator.estimators.regressor import BackpropRegressor
 
 __all__ = [
@@ -12,5 +18,6 @@ __all__ = [
     "fit_in_lockstep",
     "has_callbacks",
     "lockstep_key",
+    "recorded_warnings",
     "why_alone",
 ]

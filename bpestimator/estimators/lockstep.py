@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from math import ceil
 from numbers import Integral
@@ -193,11 +194,20 @@ def _fit_parts(
         yield from _fit_folds(waiting, call, monitor)
 
 
+@contextmanager
+def recorded_warnings() -> Iterator[list[Warning]]:
+    """Keep warnings to be told later: a list, full once the block is left."""
+    kept: list[Warning] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield kept
+    kept += [one.message for one in caught if isinstance(one.message, Warning)]
+
+
 def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
     """Validate a fold once for all its estimators; None where they are to be left alone."""
     first = fold.estimators[0]
-    with warnings.catch_warnings(record=True) as common:
-        warnings.simplefilter("always")
+    with recorded_warnings() as common:
         try:
             weights = (None, None, None)
             problem = first._problem(fold.X, fold.y, fold.sample_weight, weights, call)
@@ -212,9 +222,8 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
     learnt_of_data = vars(first).keys() - first.get_params(False).keys()
     for est in fold.estimators[1:]:
         est.__dict__.update({name: vars(first)[name] for name in learnt_of_data})
-    told = [warning.message for warning in common if isinstance(warning.message, Warning)]
     fits: list[Fit | None] = [None] * len(fold.estimators)
-    return _Ready(fold.estimators, problem, training, told, problem.rng.get_state(), fits)
+    return _Ready(fold.estimators, problem, training, common, problem.rng.get_state(), fits)
 
 
 def _at_once(problem: Problem, training: Training) -> int:

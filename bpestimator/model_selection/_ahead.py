@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
@@ -20,6 +19,7 @@ from bpestimator.estimators import (
     Fold,
     fit_in_lockstep,
     lockstep_key,
+    recorded_warnings,
     why_alone,
 )
 from bpestimator.model_selection._progress import model_epochs
@@ -201,10 +201,8 @@ def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
     def folds() -> Iterator[Fold]:
         for rows in job.rows:
             ones = [clone(one) for one in job.candidates]
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
+            with recorded_warnings() as told:
                 fold, before = _fold_of(ones, rows, data)
-            told = [one.message for one in caught if isinstance(one.message, Warning)]
             prepared.append((ones, before, told))
             yield fold
 

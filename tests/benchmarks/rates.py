@@ -35,6 +35,9 @@ from sklearn.metrics import log_loss, mean_squared_error
 from tasks import BATCH, Part, Task, all_tasks, split, steps
 from threadpoolctl import threadpool_limits
 
+from bpestimator.estimators._rate_finder import HELD_OUT, TRIAL_EPOCHS
+from bpestimator.estimators._rate_finder import RATES as TRIED
+
 GRID = np.logspace(-4, 0, 13)
 
 
@@ -260,7 +263,8 @@ def travel(
 def built_in(task: Task) -> Pick:
     """What ``learning_rate_init="auto"`` finds."""
     found = task.net(learning_rate_init="auto").fit(*task.train).learning_rate_
-    return Pick(found, 6 * steps(round(0.8 * len(task.train[1])), 4))
+    rows = round((1 - HELD_OUT) * len(task.train[1]))
+    return Pick(found, len(TRIED) * steps(rows, TRIAL_EPOCHS))
 
 
 RULES: dict[str, Rule] = {
