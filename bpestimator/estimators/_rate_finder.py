@@ -28,12 +28,13 @@ from bpestimator.nn import mean_loss, predict
 from bpestimator.training import (
     Batches,
     Constant,
+    RandomStream,
     Run,
     Stopping,
     TrainingRules,
     TrainState,
     group_size,
-    spread,
+    stacked_state,
     train_in_lockstep,
 )
 
@@ -131,25 +132,15 @@ def _try(
     if weight is not None and not weight.any():
         weight = None
     losses = np.full(rates.shape, DIVERGED)
-    seed = int(rng.randint(2**31))
-    start = rng.get_state()
+    generator = np.random.default_rng(int(rng.randint(2**31)))
+    stream = RandomStream(rng, rows.copy(), None if trial.dropout is None else generator)
+    state = TrainState(problem.params, {}, rates[:1], [stream], [Run()])
     at_once = max(1, group_size(spec, batches.batch_size, x.dtype.itemsize))
     with blas_threads(largest_product(spec.sizes, batches.batch_size)), np.errstate(all="ignore"):
         for first in range(0, len(rates), at_once):
-            some = rates[first : first + at_once]
-            rng.set_state(start)
-            state = TrainState(
-                params=problem.params,
-                optimizer={},
-                initial_rate=some[:1],
-                rng=rng,
-                runs=[Run()],
-            )
-            if trial.dropout is not None:
-                state.generator = np.random.default_rng(seed)
-            for ended in train_in_lockstep(
-                spec, batches, trial, spread(state, some.tolist(), trial)
-            ):
+            some = rates[first : first + at_once].tolist()
+            start = stacked_state([state] * len(some), some, trial)
+            for ended in train_in_lockstep(spec, [batches] * len(some), trial, start):
                 params = ended.state.params
                 predictions = predict(x[others], spec.layout.bind(params), spec)
                 if np.isfinite(predictions).all():

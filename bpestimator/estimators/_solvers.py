@@ -31,6 +31,7 @@ from bpestimator.nn import NetworkSpec
 from bpestimator.training import (
     Batches,
     Clock,
+    RandomStream,
     Run,
     StopReason,
     TrainingRules,
@@ -81,7 +82,8 @@ class Outcome(NamedTuple):
 class Training(NamedTuple):
     """Everything ready to train batch by batch.
 
-    rules, state, batches, validate : as :func:`bpestimator.training.train` takes them
+    rules, state, batches : as :func:`bpestimator.training.train` takes them
+    validate : what judges by rows held out, or None
     rate : the learning rate asked for
     scores_before : validation scores of earlier calls
     """
@@ -121,6 +123,7 @@ def training_of(est: BaseBackprop, problem: Problem, call: FitCall) -> Training:
     rate = _rate_to_use(est, problem, call, rules) if rate is None else rate
     state = _train_state(est, problem, call, rules, rate)
     batches, validate = _batches(est, problem)
+    state.streams[0].order = batches.first_order()
     scores_before = len(state.runs[0].validation_scores or ())
     return Training(rules, state, batches, validate, rate, scores_before)
 
@@ -151,7 +154,13 @@ def descend(
         )
     with blas_threads(largest_product(problem.spec.sizes, batches.batch_size)):
         reason = train(
-            problem.spec, batches, rules, state, validate=validate, report=report, monitor=monitor
+            problem.spec,
+            batches,
+            rules,
+            state,
+            validate=None if validate is None else [validate],
+            report=report,
+            monitor=monitor,
         )
     return conclude(est, problem, call, training, reason)
 
@@ -198,7 +207,7 @@ def _train_state(
         params=params,
         optimizer=rules.optimizer.init(params),
         initial_rate=np.array([rate]),
-        rng=problem.rng,
+        streams=[RandomStream(problem.rng)],
         runs=[Run() if call.fresh else continued_run(est)],
         clock=Clock(
             samples=0 if call.fresh else int(getattr(est, "t_", 0)),
@@ -219,7 +228,7 @@ def _train_state(
         run.validation_scores, run.validation_losses = None, None
     if rules.dropout is not None:
         # One number of the stream that everything else draws from, and only if it is needed.
-        state.generator = np.random.default_rng(problem.rng.randint(2**31))
+        state.streams[0].generator = np.random.default_rng(problem.rng.randint(2**31))
     if call.incremental and not call.fresh:
         _recall_optimizer(est, state, rules, rate)
     return state
@@ -246,8 +255,9 @@ def _recall_optimizer(
 ) -> None:
     """Let the optimizer go on where it was, unless solver or layers have changed since."""
     memory = est._memory
-    if memory is not None and state.generator is not None and memory.get("generator"):
-        state.generator = generator_from(memory["generator"])
+    (stream,) = state.streams
+    if memory is not None and stream.generator is not None and memory.get("generator"):
+        stream.generator = generator_from(memory["generator"])
     if memory is None or memory["solver"] != rules.optimizer.name:
         return
     shapes = {name: np.shape(value) for name, value in memory["optimizer"].items()}
@@ -334,7 +344,7 @@ def _memory(est: BaseBackprop, state: TrainState, rate: float) -> dict[str, Any]
         "learning_rate_init": rate,
         "initial_rate": float(state.initial_rate[0]),
         "stalled": state.runs[0].stalled,
-        "generator": generator_state(state.generator),
+        "generator": generator_state(state.streams[0].generator),
     }
 
 

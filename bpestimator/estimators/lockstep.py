@@ -21,21 +21,20 @@ from bpestimator.estimators._sklearn_compat import has_callbacks
 from bpestimator.estimators._solvers import Problem, Training, conclude, rules_of, training_of
 from bpestimator.estimators._threads import blas_threads, largest_product
 from bpestimator.training import (
-    Batches,
-    FoldBatches,
     InvScaling,
     Monitor,
     Schedule,
     group_size,
-    spread,
     stacked,
+    stacked_state,
     train_in_lockstep,
 )
 
 # Below so many at once, the models' buffers leave the cache sooner than calls are saved.
 SMALLEST_GROUP = 3
 
-# Parameters that may differ within a group: numbers that only enter formulas.
+# Parameters that may differ within a group: numbers that only enter formulas, or say where
+# training starts.
 NUMERIC = (
     "learning_rate",
     "learning_rate_init",
@@ -48,6 +47,7 @@ NUMERIC = (
     "max_grad_norm",
     "dropout",
     "label_smoothing",
+    "random_state",
     "solver",
 )
 
@@ -118,10 +118,9 @@ class Fold(NamedTuple):
 
 
 class _Ready(NamedTuple):
-    """A fold, validated, and what the fit of its first estimator starts from.
+    """Estimators of a fold that start from the same, validated, and what that is.
 
     warnings : what every estimator is to warn of
-    start : state of the random numbers
     fits : to be filled in
     """
 
@@ -129,7 +128,6 @@ class _Ready(NamedTuple):
     problem: Problem
     training: Training
     warnings: list[Warning]
-    start: Any
     fits: list[Fit | None]
 
 
@@ -155,7 +153,7 @@ def fit_in_lockstep(
 
     def parts() -> Iterator[Fold]:
         for fold in folds:
-            asked.append(_by_targets(fold.estimators))
+            asked.append(_by_start(fold.estimators))
             for places in asked[-1]:
                 yield fold._replace(estimators=[fold.estimators[k] for k in places])
 
@@ -167,11 +165,11 @@ def fit_in_lockstep(
         yield [fit for _, fit in in_order]
 
 
-def _by_targets(estimators: Sequence[Any]) -> list[list[int]]:
-    """Places of the estimators that learn the same targets, for each such part of a fold."""
-    parts: dict[float, list[int]] = {}
+def _by_start(estimators: Sequence[Any]) -> list[list[int]]:
+    """Places of the estimators with the same targets, initial weights and random numbers."""
+    parts: dict[Any, list[int]] = {}
     for place, est in enumerate(estimators):
-        parts.setdefault(_smoothing_of(est), []).append(place)
+        parts.setdefault((_smoothing_of(est), int(est.random_state)), []).append(place)
     return list(parts.values())
 
 
@@ -223,7 +221,7 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
     for est in fold.estimators[1:]:
         est.__dict__.update({name: vars(first)[name] for name in learnt_of_data})
     fits: list[Fit | None] = [None] * len(fold.estimators)
-    return _Ready(fold.estimators, problem, training, common, problem.rng.get_state(), fits)
+    return _Ready(fold.estimators, problem, training, common, fits)
 
 
 def _at_once(problem: Problem, training: Training) -> int:
@@ -231,33 +229,30 @@ def _at_once(problem: Problem, training: Training) -> int:
 
 
 def _fits_beside(waiting: list[_Ready], other: _Ready) -> bool:
-    """Whether a fold can train as one array with those waiting.
-
-    Its models must start from the same weights and take its rows in the same order, and all
-    must be small enough.
-    """
-    (_, first, training, *_), (_, second, _, _, start, _) = waiting[0], other
+    """Whether more models can train as one array with those waiting: all alike, and small."""
+    _, problem, training, *_ = waiting[0]
     n_models = sum(len(one.estimators) for one in waiting) + len(other.estimators)
-    return (
-        n_models <= _at_once(first, training)
-        and all(_is_plain(one) for one in (waiting[0], other))
-        and first.spec == second.spec
-        and first.x.shape == second.x.shape
-        and first.x.dtype == second.x.dtype
-        and np.array_equal(first.params, second.params)
-        and np.array_equal(waiting[0].start[1], start[1])
-        and waiting[0].start[2] == start[2]
+    return n_models <= _at_once(problem, training) and _form(waiting[0]) == _form(other)
+
+
+def _form(fold: _Ready) -> tuple[Any, ...]:
+    """What folds that train as one array have in common; no others have it."""
+    _, (spec, x, _, _, weight, *_), training, *_ = fold
+    stackable = (
+        isinstance(x, np.ndarray)
+        # Rows in their own order keep the layout of the array, see Batches.
+        and (fold.estimators[0].shuffle or x.flags.c_contiguous)
+        and (weight is None or (weight > 0).all())
     )
-
-
-def _is_plain(fold: _Ready) -> bool:
-    """Whether all rows of an array are trained on, shuffled, each counting once."""
-    _, problem, training, *_ = fold
+    if not stackable:
+        return (id(fold),)
     return (
-        isinstance(problem.x, np.ndarray)
-        and problem.weight is None
-        and training.validate is None
-        and bool(fold.estimators[0].shuffle)
+        spec,
+        x.dtype,
+        training.batches.n_rows,
+        training.batches.batch_size,
+        weight is None,
+        training.validate is None,
     )
 
 
@@ -270,14 +265,9 @@ def _fit_folds(
     if len(places) < SMALLEST_GROUP:
         yield from (fold.fits for fold in folds)
         return
-    generator = training.state.generator
-    draws: Any = None if generator is None else generator.bit_generator.state
     n_groups = ceil(len(places) / _at_once(problem, training))
     for numbers in np.array_split(np.arange(len(places)), n_groups):
         start = perf_counter()
-        problem.rng.set_state(folds[0].start)
-        if generator is not None:
-            generator.bit_generator.state = draws
         group = [places[number] for number in numbers]
         endings = _fit_group(folds, group, call, monitor)
         seconds = (perf_counter() - start) / len(group)
@@ -285,17 +275,6 @@ def _fit_folds(
             if ending is not None:
                 folds[fold].fits[k] = Fit([*folds[fold].warnings, *ending], seconds)
     yield from (fold.fits for fold in folds)
-
-
-def _batches_of(folds: list[_Ready], group: list[tuple[int, int]]) -> Batches:
-    if len(folds) == 1:
-        return folds[0].training.batches
-    return FoldBatches(
-        [folds[fold].problem.x for fold, _ in group],
-        [folds[fold].problem.targets for fold, _ in group],
-        batch_size=folds[0].training.batches.batch_size,
-        shuffle=True,
-    )
 
 
 def _fit_group(
@@ -321,20 +300,20 @@ def _endings(
     monitor: Callable[[int], Monitor] | None,
 ) -> Iterator[tuple[int, list[Warning]]]:
     """Train a group and publish each as it ends; its number, and what it warns of."""
-    _, problem, training, *_ = folds[0]
-    n_hidden = len(problem.spec.sizes) - 2
+    spec = folds[0].problem.spec
     estimators = [folds[fold].estimators[k] for fold, k in group]
-    asked = [rules_of(est, n_hidden) for est in estimators]
+    trainings = [folds[fold].training for fold, _ in group]
+    asked = [rules_of(est, len(spec.sizes) - 2) for est in estimators]
     rates = [rate for _, rate in asked if rate is not None]
     together = stacked([rules for rules, _ in asked])
-    batches = _batches_of(folds, group)
-    with blas_threads(largest_product(problem.spec.sizes, batches.batch_size)):
+    validate = [one.validate for one in trainings if one.validate is not None]
+    with blas_threads(largest_product(spec.sizes, trainings[0].batches.batch_size)):
         for number, own_state, reason in train_in_lockstep(
-            problem.spec,
-            batches,
+            spec,
+            [one.batches for one in trainings],
             together,
-            spread(training.state, rates, together),
-            validate=training.validate,
+            stacked_state([one.state for one in trainings], rates, together),
+            validate=validate or None,
             monitor=monitor,
         ):
             fold = folds[group[number][0]]

@@ -85,15 +85,34 @@ class SparseRows:
             out[model] = self.matrix.T @ b[model]
 
 
+@dataclass(frozen=True)
+class SharedRows:
+    """A batch of several data sets, each shared by models that follow one another.
+
+    Parameters
+    ----------
+    parts : list of (slice, ndarray)
+        Which models, along the leading axis, and their rows, of shape (batch, features).
+    """
+
+    parts: list[tuple[slice, Array]]
+
+
+Rows = SparseRows | SharedRows
+
+
 def rows_of(x: Any) -> Array | SparseRows:
     """Rows as the passes below take them."""
     return x if isinstance(x, np.ndarray) else SparseRows(x)
 
 
-def product(a: Array | SparseRows, b: Array, out: Array) -> Calls:
+def product(a: Array | Rows, b: Array, out: Array) -> Calls:
     """out := a b, over the last two axes."""
     if isinstance(a, SparseRows):
         yield call(a.times, b, out)
+    elif isinstance(a, SharedRows):
+        for models, rows in a.parts:
+            yield from product(rows, b[models], out[models])
     elif out.ndim > 2 and a.shape[-1] == 1:
         # A column times a row is a case of its own for ndarray.dot, up to four times as fast. (Of
         # one column or row, each model's arrays are contiguous, as dot needs them to be.)
@@ -107,18 +126,22 @@ def product(a: Array | SparseRows, b: Array, out: Array) -> Calls:
         yield call(np.ndarray.dot if fast else np.matmul, a, b, out)
 
 
-def product_transposed(a: Array | SparseRows, b: Array, out: Array) -> Calls:
+def product_transposed(a: Array | Rows, b: Array, out: Array) -> Calls:
     """out := a^T b, over the last two axes."""
     if isinstance(a, SparseRows):
         yield call(a.transposed_times, b, out)
+    elif isinstance(a, SharedRows):
+        for models, rows in a.parts:
+            yield from product_transposed(rows, b[models], out[models])
     else:
         yield from product(a.swapaxes(-1, -2), b, out)
 
 
-def forward(x: Array | SparseRows, params: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
+def forward(x: Array | Rows, params: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
     """Fill ``ws.outputs``, the last of them with the raw outputs.
 
-    ``x`` has shape (..., batch, features), or is a sparse matrix shared by all models.
+    ``x`` has shape (..., batch, features), or is a sparse matrix shared by all models, or what
+    several models share each.
     """
     a = x
     for k, z in enumerate(ws.outputs):
@@ -133,7 +156,7 @@ def forward(x: Array | SparseRows, params: Views, spec: NetworkSpec, ws: Workspa
 
 
 def backward(
-    x: Array | SparseRows, params: Views, grads: Views, spec: NetworkSpec, ws: Workspace
+    x: Array | Rows, params: Views, grads: Views, spec: NetworkSpec, ws: Workspace
 ) -> Calls:
     """Write the gradient of the summed loss, every entry of ``grads``.
 

@@ -4,10 +4,15 @@ A :class:`TrainState` goes in, is advanced, and comes out: fitting, continuing a
 resuming after an interruption are the same act. Nothing here knows scikit-learn.
 """
 
-from bpestimator.training.batches import Batches, FoldBatches
+from bpestimator.training.batches import Batches
 from bpestimator.training.dropout import Dropout
 from bpestimator.training.lbfgs import LBFGSResult, minimize_lbfgs
-from bpestimator.training.lockstep import group_size, spread, stacked, train_in_lockstep
+from bpestimator.training.lockstep import (
+    group_size,
+    stacked,
+    stacked_state,
+    train_in_lockstep,
+)
 from bpestimator.training.objective import Batch, Objective, check_total
 from bpestimator.training.optimizers import (
     OPTIMIZERS,
@@ -32,8 +37,10 @@ from bpestimator.training.schedules import (
     OneCycle,
     Schedule,
 )
-from bpestimator.training.state import Run, TrainState, generator_from, generator_state
+from bpestimator.training.stacked_batches import StackedBatches
+from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import Stopping, StopReason
+from bpestimator.training.streams import RandomStream, generator_from, generator_state
 from bpestimator.training.trainer import Monitor, TrainingRules, Validation, train
 
 __all__ = [
@@ -53,7 +60,8 @@ __all__ = [
     "AdamW",
     "Batch",
     "Batches",
-    "FoldBatches",
+    "StackedBatches",
+    "RandomStream",
     "Clock",
     "Dropout",
     "LBFGSResult",
@@ -75,7 +83,7 @@ __all__ = [
     "Monitor",
     "train",
     "group_size",
-    "spread",
+    "stacked_state",
     "stacked",
     "train_in_lockstep",
 ]

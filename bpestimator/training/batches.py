@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.network import SparseRows
 from bpestimator.nn.tape import reduce_sum
 from bpestimator.training.objective import Batch
+from bpestimator.training.streams import RandomStream
 
 # A block is gathered at once: large enough to spread the cost of a gather over several
 # batches, small enough to stay in the second-level cache until its rows are used.
@@ -42,6 +43,8 @@ class Batches:
         buffers that every block fills anew.
     y, weight : ndarray of shape (rows of the largest block, ...)
         The buffers of the targets and of the weights; weight may be None.
+    all_x, all_y, all_weight : ndarray, or sparse matrix
+        What they are filled from.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class Batches:
         self.n_steps = -(-self.n_rows // batch_size)
         self._sparse = not isinstance(x, np.ndarray)
         self.block_size = self._whole_batches(x, batch_size)
-        self._all_y, self._all_weight = y, weight
+        self.all_x, self.all_y, self.all_weight = x, y, weight
         self.y = np.empty((self.block_size, *y.shape[1:]), y.dtype)
         self.weight = None if weight is None else np.empty(self.block_size, weight.dtype)
         self._source = self._source_of(x, in_order=rows is None and not shuffle)
@@ -105,94 +108,45 @@ class Batches:
         y = y.reshape(count, -1, *y.shape[1:])
         return y, None if weight is None else weight[rows].reshape(count, -1)
 
-    def of(self, models: Array) -> Batches:
-        """Batches for some of the models."""
-        return self
-
     def first_order(self) -> Array:
         """The rows as given, before any shuffle."""
         return np.arange(self.n_rows) if self._rows is None else self._rows.copy()
 
-    def epoch(self, order: Array, rng: np.random.RandomState) -> Iterator[int]:
-        """Shuffle ``order`` in place, if rows are shuffled, and fill block after block.
+    def epoch(self, streams: Sequence[RandomStream]) -> Iterator[int]:
+        """Shuffle each stream's order in place, if rows are shuffled, and fill block after block.
+
+        Parameters
+        ----------
+        streams : sequence of RandomStream
+            One per model; here models share one.
 
         Yields
         ------
         rows : int
             Key of the block in ``blocks`` that has just been filled.
         """
-        if self._shuffle:
-            rng.shuffle(order)
+        orders = [self._next_order(stream) for stream in dict.fromkeys(streams)]
         for start in range(0, self.n_rows, self.block_size):
-            rows = order[start : start + self.block_size]
+            rows = [order[start : start + self.block_size] for order in orders]
             self._fill(rows)
-            yield rows.size
+            yield rows[0].size
 
-    def _fill(self, rows: Array) -> None:
+    def _next_order(self, stream: RandomStream) -> Array:
+        if stream.order is None:
+            stream.order = self.first_order()
+        if self._shuffle:
+            stream.rng.shuffle(stream.order)
+        return stream.order
+
+    def _fill(self, rows_of_streams: list[Array]) -> None:
         # "clip" skips the check of the bounds: the rows are a permutation we made.
+        (rows,) = rows_of_streams
         self._source.take(rows)
-        self._all_y.take(rows, 0, self.y[: rows.size], "clip")
-        if self.weight is not None and self._all_weight is not None:
-            self._all_weight.take(rows, 0, self.weight[: rows.size], "clip")
+        self.all_y.take(rows, 0, self.y[: rows.size], "clip")
+        if self.weight is not None and self.all_weight is not None:
+            self.all_weight.take(rows, 0, self.weight[: rows.size], "clip")
             for batch in self.blocks[rows.size]:
                 batch.total[...] = reduce_sum(batch.weight)
-
-
-class FoldBatches(Batches):
-    """Rows of data sets of one length, in one order; each model has a data set of its own.
-
-    Parameters
-    ----------
-    x : list of ndarray of shape (n, features)
-        Model by model. An array that serves several models is gathered once.
-    y : list of ndarray of shape (n, ...)
-    batch_size : int
-    shuffle : bool
-    """
-
-    def __init__(self, x: list[Array], y: list[Array], *, batch_size: int, shuffle: bool) -> None:
-        self.batch_size, self._shuffle, self._rows = batch_size, shuffle, None
-        self._sparse = False
-        self.n_rows = x[0].shape[0]
-        self.n_steps = -(-self.n_rows // batch_size)
-        self.block_size = self._whole_batches(x[0], batch_size)
-        self._of_x, self._of_y = _SharedRows(x, self.block_size), _SharedRows(y, self.block_size)
-        self.y, self.weight = self._of_y.buffer, None
-        self.blocks = self._cut(x[0].dtype)
-
-    def _view(self, start: int, size: int, dtype: Any) -> Batch:
-        rows = slice(start, start + size)
-        return Batch(self._of_x.buffer[:, rows], self.y[:, rows], None, np.array(size, dtype))
-
-    def by_batch(self, rows: slice, count: int) -> tuple[Array, Array | None]:
-        y = self.y[:, rows]
-        return y.reshape(len(y), count, -1, *y.shape[2:]), None
-
-    def of(self, models: Array) -> Batches:
-        x, y = ([shared.arrays[k] for k in models] for shared in (self._of_x, self._of_y))
-        return FoldBatches(x, y, batch_size=self.batch_size, shuffle=self._shuffle)
-
-    def _fill(self, rows: Array) -> None:
-        self._of_x.take(rows)
-        self._of_y.take(rows)
-
-
-class _SharedRows:
-    """Rows of arrays of one shape, one array a model, copied into one buffer."""
-
-    def __init__(self, arrays: list[Array], size: int) -> None:
-        self.arrays = arrays
-        distinct = {id(array): array for array in arrays}
-        self._distinct = [np.ascontiguousarray(array) for array in distinct.values()]
-        self._which = np.array([list(distinct).index(id(array)) for array in arrays])
-        shape, dtype = (size, *arrays[0].shape[1:]), arrays[0].dtype
-        self._once = empty_buffer((len(distinct), *shape), dtype)
-        self.buffer = empty_buffer((len(arrays), *shape), dtype)
-
-    def take(self, rows: Array) -> None:
-        for array, once in zip(self._distinct, self._once, strict=True):
-            array.take(rows, 0, once[: rows.size], "clip")
-        self._once[:, : rows.size].take(self._which, 0, self.buffer[:, : rows.size], "clip")
 
 
 def _like(x: Array, rows: int) -> Array:

@@ -6,13 +6,14 @@ keeps its mean, so that prediction needs no change:
     a := a * m / (1 - rate),  m = 1 where u >= rate, else 0,  u drawn evenly from [0, 1).
 
 The error goes back through the same mask. Whatever the rate, and however many models train in
-lockstep, a row of a layer takes the same u.
+lockstep, a row of a layer takes the u that its model's own generator draws.
 
 Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, JMLR 15 (2014).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from numpy import greater_equal, multiply
 
 from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.network import SparseRows
+from bpestimator.nn.network import Rows, SparseRows
 from bpestimator.nn.tape import Calls, call, constant
 from bpestimator.nn.workspace import Workspace
 
@@ -42,26 +43,39 @@ class Dropout:
         """Whether anything is ever left out."""
         return any(np.any(rate) for rate in self.rates)
 
-    def draw(self, x: Array | SparseRows, ws: Workspace, generator: np.random.Generator) -> Calls:
-        """Fill the masks of ``ws`` anew, for the rows ``x``."""
+    def draw(
+        self, x: Array | Rows, ws: Workspace, generators: Sequence[np.random.Generator]
+    ) -> Calls:
+        """Fill the masks of ``ws`` anew, for the rows ``x``; a generator for each model."""
+        distinct = list(dict.fromkeys(generators))
         for k, rate in enumerate(self.rates):
             if not np.any(rate):
                 continue
             if isinstance(x, SparseRows) and k == 0:
-                yield call(_drop_entries, x, rate, generator)
+                yield call(_drop_entries, x, rate, *distinct)
                 continue
             inputs = x if k == 0 else ws.outputs[k - 1]
             assert isinstance(inputs, np.ndarray)
-            mask = ws.mask(k, inputs, np.shape(rate)[:-1])
-            yield from _draw_mask(rate, mask, generator)
+            lead = np.shape(rate)[:-1] if len(distinct) == 1 else (len(generators),)
+            mask = ws.mask(k, inputs, lead)
+            which = [distinct.index(generator) for generator in generators]
+            yield from _draw_mask(rate, mask, distinct, np.array(which))
 
 
-def _draw_mask(rate: Any, mask: Array, generator: np.random.Generator) -> Calls:
-    """mask := m / (1 - rate)."""
-    noise = empty_buffer(mask.shape[-2:], np.float32)
+def _draw_mask(
+    rate: Any, mask: Array, generators: list[np.random.Generator], which: Array
+) -> Calls:
+    """mask := m / (1 - rate); ``which`` of the generators draws for each model."""
+    noise = empty_buffer((len(generators), *mask.shape[-2:]), np.float32)
+    for generator, drawn in zip(generators, noise, strict=True):
+        yield call(generator.random, None, np.float32, drawn)
+    if len(generators) == 1:
+        noise = noise[0]
+    else:
+        by_generator, noise = noise, empty_buffer(mask.shape, np.float32)
+        yield call(by_generator.take, which, 0, noise, "clip")
     kept = empty_buffer(mask.shape, bool)
     rate = rate[..., None] if np.ndim(rate) else rate
-    yield call(generator.random, None, np.float32, noise)
     yield call(greater_equal, noise, constant(rate, np.float32), kept)
     yield call(multiply, kept, constant(1 / (1 - np.asarray(rate)), mask.dtype), mask)
 

@@ -86,7 +86,8 @@ class FullBatch:
 
     def _gradient_in_chunks(self, rows: int) -> Calls:
         """As :meth:`Objective.gradient`, with hidden layers that stay in the cache."""
-        objective, (x, y, weight, total) = self._objective, self._batch
+        objective, (_, y, weight, total) = self._objective, self._batch
+        x: Any = self._batch.x
         x = x.matrix.tocsr() if isinstance(x, SparseRows) else x
         row_axis = -1 if objective.spec.loss.takes_labels else -2
         collected = np.empty_like(objective.grad)

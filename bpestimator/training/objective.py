@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import divide, multiply
 
 from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.network import NetworkSpec, SparseRows, backward, forward
+from bpestimator.nn.network import NetworkSpec, Rows, backward, forward
 from bpestimator.nn.tape import Calls, call, play
 from bpestimator.nn.workspace import Workspace
 from bpestimator.training.dropout import Dropout
@@ -20,13 +21,14 @@ ALL = slice(None)
 class Batch(NamedTuple):
     """Some rows.
 
-    x : ndarray of shape (..., batch, features), or SparseRows
+    x : ndarray of shape (..., batch, features), SparseRows or SharedRows
     y : ndarray of shape (..., batch, outputs), or (..., batch) for labels
     weight : ndarray of shape (..., batch) or None
-    total : ndarray of shape (), total weight of the rows, their number where weight is None
+    total : ndarray of shape () or lead + (1,)
+        Total weight of the rows; their number where weight is None.
     """
 
-    x: Array | SparseRows
+    x: Array | Rows
     y: Array
     weight: Array | None
     total: Array
@@ -51,8 +53,8 @@ class Objective:
         The parameters. Whoever changes them in place changes the objective's point.
     penalty : L2
     dropout : Dropout or None, default=None
-    generator : numpy.random.Generator or None, default=None
-        Where ``dropout`` draws from.
+    generators : sequence of numpy.random.Generator, default=()
+        Where ``dropout`` draws from, one per model; models may share one.
 
     Attributes
     ----------
@@ -68,12 +70,12 @@ class Objective:
         flat: Array,
         penalty: L2,
         dropout: Dropout | None = None,
-        generator: np.random.Generator | None = None,
+        generators: Sequence[np.random.Generator] = (),
     ) -> None:
         self.spec = spec
         self.flat = flat
         self.penalty = penalty
-        self._dropout, self._generator = dropout, generator
+        self._dropout, self._generators = dropout, generators
         self.grad = empty_buffer(flat.shape, flat.dtype)
         self.scratch = empty_buffer(flat.shape, flat.dtype)
         self._workspaces: dict[int, Workspace] = {}
@@ -104,8 +106,8 @@ class Objective:
         """Write the gradient of the loss summed over the batch's rows, without the penalty."""
         spec, ws = self.spec, self._workspace(record.shape[-2])
         raw = ws.outputs[-1]
-        if self._dropout is not None and self._generator is not None:
-            yield from self._dropout.draw(batch.x, ws, self._generator)
+        if self._dropout is not None:
+            yield from self._dropout.draw(batch.x, ws, self._generators)
         yield from forward(batch.x, self._params, spec, ws)
         yield from spec.loss.backward(raw, batch.y, record, spec.link, ws)
         if batch.weight is not None:
@@ -150,9 +152,9 @@ class Objective:
         Parameters
         ----------
         record : ndarray of shape lead + (batches, batch, record_width)
-        y, weight : ndarray of shape (batches, batch, ...)
+        y, weight : ndarray of shape (..., batches, batch, ...)
         norms : ndarray of shape lead + (layers, batches)
-        totals : float, or ndarray of shape (batches,)
+        totals : float, or ndarray of shape (..., batches)
         """
         loss = self.spec.loss.value(record, y, weight, self.spec.sizes[-1])
         return loss + self.penalty.value(norms, totals)

@@ -38,7 +38,7 @@ class L2:
         Parameters
         ----------
         squared_norms : ndarray of shape lead + (layers, batches)
-        totals : float, or ndarray of shape (batches,)
+        totals : float, or ndarray of shape (..., batches)
         """
         return (0.5 * self.alpha) * reduce_sum(squared_norms, -2) / totals
 

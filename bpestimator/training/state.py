@@ -11,6 +11,7 @@ import numpy as np
 
 from bpestimator.nn.layout import Array
 from bpestimator.training.schedules import Clock
+from bpestimator.training.streams import RandomStream, shared_copies
 
 COLUMNS = ("epoch", "loss", "validation_loss", "validation_score", "learning_rate", "seconds")
 N_COLUMNS = len(COLUMNS)
@@ -130,7 +131,7 @@ class Run:
 
 @dataclass
 class TrainState:
-    """Parameters, optimizer memory, clock, order of rows, random numbers, progress.
+    """Parameters, optimizer memory, clock, random streams, progress.
 
     Attributes
     ----------
@@ -138,28 +139,22 @@ class TrainState:
     optimizer : dict of arrays and numbers
     initial_rate : ndarray of shape lead + (1,)
         ``learning_rate_init`` after the divisions that the stalls so far have asked for.
-    clock : Clock
-    rng : RandomState
-        Shuffles the rows.
+    streams : list of RandomStream
+        One per model, in C order of ``lead``; models that draw alike may share one.
     runs : list of Run
-        One per model, in C order of ``lead``.
-    order : ndarray of int or None
-        The rows' present order: an epoch shuffles the order the last one left.
+        One per model, in the same order.
+    clock : Clock
     rate : ndarray of shape lead + (1,) or None
         The learning rate of the last step.
-    generator : numpy.random.Generator or None
-        Draws the masks of dropout; None without.
     """
 
     params: Array
     optimizer: dict[str, Any]
     initial_rate: Array
-    rng: np.random.RandomState
+    streams: list[RandomStream]
     runs: list[Run]
     clock: Clock = field(default_factory=Clock)
-    order: Array | None = None
     rate: Array | None = None
-    generator: np.random.Generator | None = None
 
     def of(self, model: int) -> TrainState:
         """The state of one of several models, a copy, as if it had trained alone."""
@@ -172,10 +167,9 @@ class TrainState:
             params=self.params[model].copy(),
             optimizer=memory,
             initial_rate=self.initial_rate[model].copy(),
+            streams=[self.streams[model].copy()],
             runs=[self.runs[model]],
-            order=None if self.order is None else self.order.copy(),
             rate=None if self.rate is None else self.rate[model].copy(),
-            generator=generator_from(generator_state(self.generator)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -185,41 +179,21 @@ class TrainState:
             "optimizer": deepcopy(self.optimizer),
             "initial_rate": self.initial_rate.copy(),
             "clock": self.clock._asdict(),
-            "rng": self.rng.get_state(legacy=False),
+            "streams": [stream.to_dict() for stream in self.streams],
             "runs": [asdict(run) for run in self.runs],
-            "order": None if self.order is None else self.order.copy(),
             "rate": None if self.rate is None else self.rate.copy(),
-            "generator": generator_state(self.generator),
         }
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> TrainState:
         """A state like the one that :meth:`to_dict` wrote down, with arrays of its own."""
         saved = deepcopy(saved)
-        rng = np.random.RandomState()
-        rng.set_state(saved["rng"])
         return cls(
             params=saved["params"],
             optimizer=saved["optimizer"],
             initial_rate=saved["initial_rate"],
             clock=Clock(**saved["clock"]),
-            rng=rng,
+            streams=shared_copies(map(RandomStream.from_dict, saved["streams"])),
             runs=[Run(**run) for run in saved["runs"]],
-            order=saved["order"],
             rate=saved["rate"],
-            generator=generator_from(saved["generator"]),
         )
-
-
-def generator_state(generator: np.random.Generator | None) -> dict[str, Any] | None:
-    """Where a generator stands, as plain dicts and numbers."""
-    return None if generator is None else dict(generator.bit_generator.state)
-
-
-def generator_from(state: dict[str, Any] | None) -> np.random.Generator | None:
-    """A generator that stands where :func:`generator_state` says."""
-    if state is None:
-        return None
-    generator = np.random.default_rng(0)
-    generator.bit_generator.state = state
-    return generator

@@ -6,7 +6,7 @@ validate, judge, ask the schedule for the next rate. One path serves one model a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -127,9 +127,8 @@ class Descent:
         self, spec: NetworkSpec, batches: Batches, rules: TrainingRules, state: TrainState
     ) -> None:
         self._batches, self._state = batches, state
-        self._objective = Objective(
-            spec, state.params, rules.penalty, rules.dropout, state.generator
-        )
+        generators = [one.generator for one in state.streams if one.generator is not None]
+        self._objective = Objective(spec, state.params, rules.penalty, rules.dropout, generators)
         lead, dtype = state.params.shape[:-1], state.params.dtype
         self._diagnostics = Diagnostics(self._objective) if rules.diagnostics else None
         self._optimizer, self._schedule = rules.optimizer, rules.schedule
@@ -204,12 +203,10 @@ class Descent:
         per_step, n_steps = self._schedule.per_step, self._batches.n_steps
         self._set_rate(state.clock)
         losses, taken = [], 0
-        if state.order is None:
-            state.order = self._batches.first_order()
-        for rows in self._batches.epoch(state.order, state.rng):
+        for rows in self._batches.epoch(state.streams):
             steps, groups = self._plans[rows]
             for number, step in enumerate(steps):
-                if weighted and self._batches.blocks[rows][number].total == 0:
+                if weighted and not self._batches.blocks[rows][number].total.any():
                     check_total(self._batches.blocks[rows][number])
                     continue  # rows that do not count teach nothing
                 if per_step:
@@ -255,7 +252,7 @@ def train(
     rules: TrainingRules,
     state: TrainState,
     *,
-    validate: Validate | None = None,
+    validate: Sequence[Validate] | None = None,
     report: Report | None = None,
     monitor: Monitor | None = None,
     stopped: dict[int, TrainState] | None = None,
@@ -271,8 +268,8 @@ def train(
     state : TrainState
         Changed in place. With models in lockstep, one that stops keeps the parameters it
         stopped with.
-    validate : callable, optional
-        Takes the parameters of one model, of shape (P,), and returns a Validation. In a run
+    validate : sequence of callable, optional
+        One per model: takes its parameters, of shape (P,), and returns a Validation. In a run
         that follows its score the score decides, and the run keeps the best parameters.
     report : callable, optional
         Takes each line worth telling.
@@ -292,7 +289,11 @@ def train(
         for number, (model, run) in enumerate(zip(np.ndindex(lead), state.runs, strict=True))
     }
     usual_buffer = np.getbufsize()
-    validate = None if validate is None else _buffered(validate, usual_buffer)
+    judges = (
+        [None] * len(running)
+        if validate is None
+        else [_buffered(one, usual_buffer) for one in validate]
+    )
     begin_epoch = None if monitor is None else _buffered(monitor.begin_epoch, usual_buffer)
     end_epoch = None if monitor is None else _buffered(monitor.end_epoch, usual_buffer)
     finished: dict[int, tuple[Array, Array]] = {}
@@ -321,7 +322,7 @@ def train(
                     )
                     if report is not None:
                         report(f"Iteration {run.n_iter}, loss = {losses[number]:.8f}")
-                    if _is_finished(run, params, initial_rate, rules, validate, report):
+                    if _is_finished(run, params, initial_rate, rules, judges[number], report):
                         finished[number] = params, params.copy()
                         del running[number]
                         if stopped is not None:

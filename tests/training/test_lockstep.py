@@ -64,26 +64,34 @@ SETTINGS = {
     "dropout": {"dropout": [0.1, 0.4]},
     "diagnostics": {"diagnostics": True},
     "early stopping": {"early_stopping": True},
+    "early stopping by a scorer": {"early_stopping": True, "scoring": "neg_log_loss"},
+    "class weights": {"class_weight": "balanced"},
+    "rare classes": {"class_weight": {0: 5, 2: 0.1}, "early_stopping": True},
     "two layers": {"hidden_layer_sizes": (7, 5), "activation": ["tanh", "gelu"]},
 }
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 7]], ids=["one seed", "three seeds"])
 @pytest.mark.parametrize("n_folds", [1, 3])
-def test_each_model_is_as_if_alone(setting, n_folds):
+def test_each_model_is_as_if_alone(setting, seeds, n_folds, sizes):
     X, y = iris()
     folds = [
         Fold(nets(**setting), np.delete(X, np.s_[k::10], 0), np.delete(y, np.s_[k::10]))
         for k in range(n_folds)
     ]
+    for fold in folds:
+        for k, net in enumerate(fold.estimators):
+            net.set_params(random_state=seeds[k % len(seeds)])
     alone = [[clone(net).fit(fold.X, fold.y) for net in fold.estimators] for fold in folds]
     fits = list(fit_in_lockstep(folds))
     assert all(fit is not None for of_fold in fits for fit in of_fold)
+    assert sizes[0] == 6 * n_folds  # all side by side
     for fold, of_fold in zip(folds, alone, strict=True):
         for ours, theirs in zip(fold.estimators, of_fold, strict=True):
             assert_same_model(ours, theirs)
-    if setting.keys() & {"early_stopping", "learning_rate"}:
-        return  # partial_fit takes neither early stopping nor this schedule
+    if setting.keys() & {"early_stopping", "learning_rate", "class_weight"}:
+        return  # partial_fit takes neither early stopping, nor this schedule, nor "balanced"
     X, y = folds[0].X, folds[0].y
     assert_same_model(folds[0].estimators[1].partial_fit(X, y), alone[0][1].partial_fit(X, y))
 
@@ -143,7 +151,6 @@ def test_what_cannot_be_fitted_is_left_alone():
         {"activation": "tanh"},
         {"solver": "sgd"},
         {"batch_size": 10},
-        {"random_state": 1},
         {"max_iter": 26},
         {"learning_rate": "cosine"},
         {"dropout": 0.1},

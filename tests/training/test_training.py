@@ -18,6 +18,7 @@ from bpestimator.training import (
     Adam,
     Batches,
     Clock,
+    RandomStream,
     Run,
     Stopping,
     StopReason,
@@ -53,7 +54,8 @@ def fresh_state(spec, optimizer, rates=(0.01,), seed=0, stack=False):
         rates = rates[0]
     runs = [Run() for _ in range(len(rates) if stack else 1)]
     clock = Clock(horizon=8)
-    return TrainState(params, optimizer.init(params), np.array(rates, float), rng, runs, clock)
+    streams = [RandomStream(rng)] * len(runs)
+    return TrainState(params, optimizer.init(params), np.array(rates, float), streams, runs, clock)
 
 
 def rules(optimizer, schedule=None, alpha=1e-3, stopping=NEVER, epochs=6):
@@ -147,7 +149,6 @@ def test_steps_allocate_no_array(kind, activation):
     state = fresh_state(spec, kind())
     batches = Batches(x, y, None, batch_size=200, shuffle=True)
     descent = Descent(spec, batches, rules(kind()), state)
-    state.order = batches.first_order()
     descent.epoch()
     tracemalloc.start()
     descent.epoch()
@@ -164,11 +165,10 @@ def test_every_row_once_an_epoch_in_the_order_of_the_targets(container, block_by
     x = np.arange(ROWS * FEATURES, dtype=float).reshape(ROWS, FEATURES)
     y = np.arange(ROWS, dtype=float).reshape(-1, 1)
     batches = Batches(container(x), y, y[:, 0], batch_size=5, shuffle=True)
-    order = batches.first_order()
-    rng = np.random.RandomState(0)
+    stream = RandomStream(np.random.RandomState(0))
     for _ in range(2):
         seen = []
-        for block in batches.epoch(order, rng):
+        for block in batches.epoch([stream]):
             for batch in batches.blocks[block]:
                 rows = batch.y[:, 0].astype(int)
                 sparse = not isinstance(batch.x, np.ndarray)
@@ -177,7 +177,7 @@ def test_every_row_once_an_epoch_in_the_order_of_the_targets(container, block_by
                 assert_array_equal(batch.weight, rows)
                 assert batch.total == rows.sum()
                 seen += rows.tolist()
-        assert seen == order.tolist()
+        assert seen == stream.order.tolist()
         assert sorted(seen) == list(range(ROWS))
 
 

@@ -1,0 +1,129 @@
+"""Batches for models in lockstep that differ in their rows, or in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.network import SharedRows
+from bpestimator.nn.tape import reduce_sum
+from bpestimator.training.batches import Batches
+from bpestimator.training.objective import Batch
+from bpestimator.training.streams import RandomStream
+
+# A batch up to this size is repeated for each of the models that share it: copying it takes less
+# time than multiplying data set by data set.
+REPEATED_BYTES = 4096
+
+
+class StackedBatches(Batches):
+    """The batches of several models, which they go through side by side.
+
+    Whatever models share is gathered once: a data set, if they also take it in one order.
+
+    Parameters
+    ----------
+    members : sequence of Batches
+        One per model: of dense rows, alike in number, width, type and batch size. Weights, if
+        there are any, are above 0.
+    streams : sequence of RandomStream
+        One per model; what :meth:`epoch` will be called with.
+    as_array : bool, default=False
+        Whether the rows of a batch have to be one array.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Batches],
+        streams: Sequence[RandomStream],
+        *,
+        as_array: bool = False,
+    ) -> None:
+        first = members[0]
+        self._first_orders = dict(zip(streams, members, strict=True))
+        self.batch_size, self._shuffle = first.batch_size, first._shuffle
+        self.n_rows, self.n_steps, self.block_size = first.n_rows, first.n_steps, first.block_size
+        numbers = {stream: number for number, stream in enumerate(dict.fromkeys(streams))}
+
+        def gathered(arrays: list[Array]) -> _Gathered:
+            return _Gathered(arrays, [numbers[stream] for stream in streams], self.block_size)
+
+        self._x = gathered([one.all_x for one in members])
+        batch_bytes = self.batch_size * first.all_x.shape[1] * first.all_x.itemsize
+        self._shared = batch_bytes > REPEATED_BYTES and self._x.has_sharers and not as_array
+        self._y = gathered([one.all_y for one in members])
+        self.y, self.weight, self._weight = self._y.repeated, None, None
+        weights = [one.all_weight for one in members if one.all_weight is not None]
+        if weights:
+            self._weight = gathered(weights)
+            self.weight = self._weight.repeated
+        self.blocks = self._cut(first.all_x.dtype)
+
+    def _view(self, start: int, size: int, dtype: Any) -> Batch:
+        rows = slice(start, start + size)
+        y = self.y[:, rows]
+        x = self._x.shared(rows) if self._shared else self._x.repeated[:, rows]
+        if self.weight is None:
+            return Batch(x, y, None, np.array(size, dtype))
+        return Batch(x, y, self.weight[:, rows], np.empty((len(y), 1), dtype))
+
+    def by_batch(self, rows: slice, count: int) -> tuple[Array, Array | None]:
+        y, weight = self.y[:, rows], self.weight
+        y = y.reshape(len(y), count, -1, *y.shape[2:])
+        return y, None if weight is None else weight[:, rows].reshape(len(y), count, -1)
+
+    def _next_order(self, stream: RandomStream) -> Array:
+        return self._first_orders[stream]._next_order(stream)
+
+    def _fill(self, rows_of_streams: list[Array]) -> None:
+        self._x.take(rows_of_streams, repeat=not self._shared)
+        self._y.take(rows_of_streams)
+        if self._weight is not None:
+            self._weight.take(rows_of_streams)
+            for batch in self.blocks[rows_of_streams[0].size]:
+                reduce_sum(batch.weight, -1, None, batch.total, True)
+
+
+class _Gathered:
+    """Rows of arrays of one shape, one array a model, each in the order of its stream.
+
+    Parameters
+    ----------
+    arrays : list of ndarray of shape (n, ...)
+    streams : list of int
+        The stream of each.
+    size : int
+        Most rows at once.
+    """
+
+    def __init__(self, arrays: list[Array], streams: list[int], size: int) -> None:
+        pairs = [(id(array), stream) for array, stream in zip(arrays, streams, strict=True)]
+        distinct = list(dict.fromkeys(pairs))
+        self._which = np.array([distinct.index(pair) for pair in pairs])
+        by_id = {id(array): np.ascontiguousarray(array) for array in arrays}
+        self._sources = [(by_id[name], stream) for name, stream in distinct]
+        shape, dtype = (size, *arrays[0].shape[1:]), arrays[0].dtype
+        self._once = empty_buffer((len(distinct), *shape), dtype)
+        self.has_sharers = len(distinct) < len(arrays)
+        n_models = len(arrays)
+        self.repeated = empty_buffer((n_models, *shape), dtype) if self.has_sharers else self._once
+
+    def shared(self, rows: slice) -> SharedRows:
+        """Some rows, a part for each run of models that share them."""
+        places = enumerate(self._which.tolist())
+        runs = [(which, list(run)) for which, run in groupby(places, key=lambda one: one[1])]
+        return SharedRows(
+            [(slice(run[0][0], run[-1][0] + 1), self._once[which, rows]) for which, run in runs]
+        )
+
+    def take(self, rows_of_streams: list[Array], *, repeat: bool = True) -> None:
+        """Gather these rows, and repeat them for each model unless told otherwise."""
+        size = rows_of_streams[0].size
+        for (array, stream), once in zip(self._sources, self._once, strict=True):
+            array.take(rows_of_streams[stream], 0, once[:size], "clip")
+        if repeat and self.has_sharers:
+            self._once[:, :size].take(self._which, 0, self.repeated[:, :size], "clip")

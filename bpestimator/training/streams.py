@@ -1,0 +1,91 @@
+"""Random streams: whatever a model draws in training, and the order its rows have come to."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bpestimator.nn.layout import Array
+
+
+@dataclass(eq=False)  # models share a stream only if it is the same one
+class RandomStream:
+    """Where random numbers come from, and what they have done so far.
+
+    Models in training may share a stream: then they take their rows in one order, and drop
+    the same units.
+
+    Attributes
+    ----------
+    rng : RandomState
+        Shuffles the rows.
+    order : ndarray of int or None
+        The rows' present order: an epoch shuffles the order the last one left.
+    generator : numpy.random.Generator or None
+        Draws the masks of dropout; None without.
+    """
+
+    rng: np.random.RandomState
+    order: Array | None = None
+    generator: np.random.Generator | None = None
+
+    def copy(self) -> RandomStream:
+        """A stream that goes on as this one would."""
+        return RandomStream.from_dict(self.to_dict())
+
+    def key(self) -> Hashable:
+        """Equal for streams that will do the same."""
+        rng: dict[str, Any] = self.rng.get_state(legacy=False)
+        state = rng.pop("state")
+        order = None if self.order is None else self.order.tobytes()
+        return (
+            state["key"].tobytes(),
+            state["pos"],
+            repr(rng),
+            order,
+            repr(generator_state(self.generator)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A deep copy in plain arrays, dicts and numbers."""
+        return {
+            "rng": self.rng.get_state(legacy=False),
+            "order": None if self.order is None else self.order.copy(),
+            "generator": generator_state(self.generator),
+        }
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> RandomStream:
+        """A stream like the one that :meth:`to_dict` wrote down."""
+        rng = np.random.RandomState(0)
+        rng.set_state(saved["rng"])
+        order = None if saved["order"] is None else saved["order"].copy()
+        return cls(rng, order, generator_from(saved["generator"]))
+
+
+def shared_copies(streams: Iterable[RandomStream]) -> list[RandomStream]:
+    """A copy of each stream; those that will do the same become one."""
+    streams = list(streams)
+    keys = {id(stream): stream.key() for stream in streams}
+    copies: dict[Hashable, RandomStream] = {}
+    for stream in streams:
+        if keys[id(stream)] not in copies:
+            copies[keys[id(stream)]] = stream.copy()
+    return [copies[keys[id(stream)]] for stream in streams]
+
+
+def generator_state(generator: np.random.Generator | None) -> dict[str, Any] | None:
+    """Where a generator stands, as plain dicts and numbers."""
+    return None if generator is None else dict(generator.bit_generator.state)
+
+
+def generator_from(state: dict[str, Any] | None) -> np.random.Generator | None:
+    """A generator that stands where :func:`generator_state` says."""
+    if state is None:
+        return None
+    generator = np.random.default_rng(0)
+    generator.bit_generator.state = state
+    return generator
