@@ -189,7 +189,7 @@ class Focal(Loss):
     def backward(
         self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
     ) -> Calls:
-        pull = ws.empty(raw.shape, raw.dtype)
+        pull = ws.like(raw)
         total = ws.empty((*raw.shape[:-1], 1), raw.dtype)
         yield from link.forward(raw, ws)
         yield from self.note(raw, y, record, ws)
@@ -201,7 +201,7 @@ class Focal(Loss):
 
     def _pull(self, p: Array, out: Array, ws: Workspace) -> Calls:
         """out := w, were p the probability of the true class."""
-        inside, rest = ws.empty(p.shape, p.dtype), ws.empty(p.shape, p.dtype)
+        inside, rest = ws.like(p), ws.like(p)
         eps = np.finfo(p.dtype).eps
         yield call(maximum, p, constant(eps, p.dtype), out=inside)
         yield call(minimum, inside, constant(1 - eps, p.dtype), out=inside)
@@ -236,8 +236,8 @@ class BinaryFocal(Focal):
     def backward(
         self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
     ) -> Calls:
-        q, pull = ws.empty(raw.shape, raw.dtype), ws.empty(raw.shape, raw.dtype)
-        pull_back = ws.empty(raw.shape, raw.dtype)
+        q, pull = ws.like(raw), ws.like(raw)
+        pull_back = ws.like(raw)
         yield from link.forward(raw, ws)
         yield from self.note(raw, y, record, ws)
         yield call(subtract, constant(1, raw.dtype), raw, q)

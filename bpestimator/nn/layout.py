@@ -47,6 +47,14 @@ def zeros_buffer(shape: Shape | int, dtype: Any) -> Array:
     return array
 
 
+def buffer_like(array: Array, dtype: Any = None) -> Array:
+    """As :func:`empty_buffer`, of an array's shape, with its axes in the same order in memory."""
+    order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    shape = tuple(array.shape[axis] for axis in order)
+    buffer = empty_buffer(shape, array.dtype if dtype is None else dtype)
+    return buffer.transpose(np.argsort(order))
+
+
 class Views(NamedTuple):
     """The parameters, or their gradient, layer by layer; every entry a view of one array.
 

@@ -59,7 +59,7 @@ class Softmax(Activation):
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
         shared = ws.empty((*a.shape[:-1], 1), a.dtype)
-        weighted = ws.empty(a.shape, a.dtype)
+        weighted = ws.like(a)
         yield call(multiply, delta, a, weighted)
         yield call(reduce_sum, weighted, -1, None, shared, True)
         yield call(multiply, a, shared, delta)
@@ -91,7 +91,7 @@ class Increasing(Activation):
         return self.outer.bounds
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
-        summed, steps = ws.empty(z.shape, z.dtype), z[..., 1:]
+        summed, steps = ws.like(z), z[..., 1:]
         slope = ws.slope(z, part="steps")
         if slope is not None:
             yield call(expit, steps, slope[..., 1:])
@@ -101,7 +101,7 @@ class Increasing(Activation):
         yield from self.outer.forward(z, ws)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        summed, slope = ws.empty(a.shape, a.dtype), ws.slope(a, part="steps")
+        summed, slope = ws.like(a), ws.slope(a, part="steps")
         assert slope is not None
         yield from self.outer.backward(a, delta, ws)
         yield call(np.add.accumulate, delta[..., ::-1], -1, None, summed[..., ::-1])

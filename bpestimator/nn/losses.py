@@ -94,7 +94,7 @@ class Loss:
         Nothing is averaged: the sum over rows is divided by their total weight when the
         gradient is complete, as scikit-learn does.
         """
-        slope = ws.empty(raw.shape, raw.dtype)
+        slope = ws.like(raw)
         yield from link.forward(raw, ws)
         yield from self.note(raw, y, record, ws)
         yield from self.slope(raw, y, slope, ws)

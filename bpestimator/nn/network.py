@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy import add, multiply
+from numpy import add, copyto, multiply
 
 from bpestimator.nn.activations import Activation
 from bpestimator.nn.layout import Array, Layout, Views
@@ -106,19 +106,23 @@ def rows_of(x: Any) -> Array | SparseRows:
     return x if isinstance(x, np.ndarray) else SparseRows(x)
 
 
-def product(a: Array | Rows, b: Array, out: Array) -> Calls:
+def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> Calls:
     """out := a b, over the last two axes."""
     if isinstance(a, SparseRows):
         yield call(a.times, b, out)
     elif isinstance(a, SharedRows):
         for models, rows in a.parts:
-            yield from product(rows, b[models], out[models])
+            yield from product(rows, b[models], out[models], ws)
     elif out.ndim > 2 and a.shape[-1] == 1:
-        # A column times a row is a case of its own for ndarray.dot, up to four times as fast. (Of
-        # one column or row, each model's arrays are contiguous, as dot needs them to be.)
-        columns, rows = (np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:])) for x in (a, b))
-        for model in np.ndindex(out.shape[:-2]):
-            yield from product(columns[model], rows[model], out[model])
+        # BLAS has no kernel for columns times rows, and NumPy takes five times as long as BLAS
+        # for two columns, the second of them zeros.
+        columns, rows = (
+            ws.zeros(shape, out.dtype)
+            for shape in ((*a.shape[:-1], 2), (*b.shape[:-2], 2, b.shape[-1]))
+        )
+        yield call(copyto, columns[..., :1], a)
+        yield call(copyto, rows[..., :1, :], b)
+        yield call(np.matmul, columns, rows, out)
     else:
         # ndarray.dot spends half a microsecond less than matmul, but knows no leading axes, and
         # where it has to copy an operand it may round otherwise than matmul, scikit-learn's way.
@@ -126,15 +130,34 @@ def product(a: Array | Rows, b: Array, out: Array) -> Calls:
         yield call(np.ndarray.dot if fast else np.matmul, a, b, out)
 
 
-def product_transposed(a: Array | Rows, b: Array, out: Array) -> Calls:
+def product_transposed(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> Calls:
     """out := a^T b, over the last two axes."""
     if isinstance(a, SparseRows):
         yield call(a.transposed_times, b, out)
     elif isinstance(a, SharedRows):
         for models, rows in a.parts:
-            yield from product_transposed(rows, b[models], out[models])
+            yield from product_transposed(rows, b[models], out[models], ws)
     else:
-        yield from product(a.swapaxes(-1, -2), b, out)
+        yield from product(a.swapaxes(-1, -2), b, out, ws)
+
+
+def add_to_rows(z: Array, row: Array, ws: Workspace) -> Calls:
+    """z += row, to every row of the batch."""
+    if not z.flags.c_contiguous:  # row by row in memory: with the row in one piece, one long run
+        piece = ws.like(z[..., :1, :])
+        yield call(copyto, piece, row)
+        row = piece
+    yield call(add, z, row, z)
+
+
+def sum_of_rows(delta: Array, out: Array, ws: Workspace) -> Calls:
+    """out := sum over the batch."""
+    if delta.flags.c_contiguous:
+        yield call(reduce_sum, delta, -2, None, out, True)
+    else:
+        piece = ws.like(out)
+        yield call(reduce_sum, delta, -2, None, piece, True)
+        yield call(copyto, out, piece)
 
 
 def forward(x: Array | Rows, params: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
@@ -148,8 +171,8 @@ def forward(x: Array | Rows, params: Views, spec: NetworkSpec, ws: Workspace) ->
         if k in ws.masks:
             yield call(multiply, a, ws.masks[k], ws.masked[k])
             a = ws.masked[k]
-        yield from product(a, params.weights[k], z)
-        yield call(add, z, params.biases[k], z)
+        yield from product(a, params.weights[k], z, ws)
+        yield from add_to_rows(z, params.biases[k], ws)
         if k < len(spec.activations):
             yield from spec.activations[k].forward(z, ws)
         a = z
@@ -166,11 +189,11 @@ def backward(
     inputs = [ws.masked.get(k, a) for k, a in enumerate([x, *ws.outputs[:-1]])]
     for k in range(len(inputs) - 1, -1, -1):
         delta = ws.deltas[k]
-        yield from product_transposed(inputs[k], delta, grads.weights[k])
-        yield call(reduce_sum, delta, -2, None, grads.biases[k], True)
+        yield from product_transposed(inputs[k], delta, grads.weights[k], ws)
+        yield from sum_of_rows(delta, grads.biases[k], ws)
         if k > 0:
             below, delta_below = ws.outputs[k - 1], ws.deltas[k - 1]
-            yield from product(delta, params.weights[k].swapaxes(-1, -2), delta_below)
+            yield from product(delta, params.weights[k].swapaxes(-1, -2), delta_below, ws)
             if k in ws.masks:
                 yield call(multiply, delta_below, ws.masks[k], delta_below)
             yield from spec.activations[k - 1].backward(below, delta_below, ws)

@@ -224,7 +224,7 @@ class Quantile(Loss):
         return np.maximum(levels * left, (levels - 1) * left)
 
     def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        above = ws.empty(prediction.shape, bool)
+        above = ws.like(prediction, bool)
         yield call(greater, prediction, y, above)
         yield call(subtract, above, constant(self.levels, out.dtype), out)
 

@@ -2,16 +2,21 @@
 
 A workspace is scratch. It belongs to the call that made it, never to a fitted estimator,
 and no view of it may leave that call.
+
+Of models in lockstep, hidden layers lie row by row in memory: the units of all models for the
+first row of the batch, then those for the second. What is the same for every row, the biases,
+then meets one long run of numbers, and not one run for each model: sums over the batch and
+additions to it take half the time. The raw outputs lie model by model, as losses take them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, Shape, empty_buffer
+from bpestimator.nn.layout import Array, Shape, buffer_like, empty_buffer
 
 
 class Workspace:
@@ -40,12 +45,13 @@ class Workspace:
         dtype: Any = np.float64,
         backward: bool = True,
     ) -> None:
-        shapes = [(*lead, rows, width) for width in sizes[1:]]
-        self.outputs: list[Array] = [empty_buffer(shape, dtype) for shape in shapes]
-        self.deltas: list[Array] = []
-        if backward:
-            self.deltas = [empty_buffer(shape, dtype) for shape in shapes[:-1]]
-            self.deltas.append(self.outputs[-1])
+        def hidden() -> list[Array]:
+            buffers = [empty_buffer((rows, *lead, width), dtype) for width in sizes[1:-1]]
+            return [np.moveaxis(buffer, 0, -2) for buffer in buffers]
+
+        raw = [empty_buffer((*lead, rows, width), dtype) for width in sizes[1:][-1:]]
+        self.outputs: list[Array] = [*hidden(), *raw]
+        self.deltas: list[Array] = [*hidden(), *raw] if backward else []
         self._slopes: dict[tuple[int, str], Array] = {}
         self.masks: dict[int, Array] = {}
         self.masked: dict[int, Array] = {}
@@ -61,15 +67,20 @@ class Workspace:
             return None
         key = (id(output), part)
         if key not in self._slopes:
-            self._slopes[key] = empty_buffer(output.shape, output.dtype)
+            self._slopes[key] = buffer_like(output)
         return self._slopes[key]
 
     def mask(self, layer: int, inputs: Array, lead: Shape) -> Array:
         """Have the inputs of a layer multiplied with a mask from now on; the mask's buffer."""
         if layer not in self.masks:
             dtype, shape = self.outputs[0].dtype, (*lead, *inputs.shape[-2:])
-            self.masks[layer] = empty_buffer(shape, dtype)
-            self.masked[layer] = empty_buffer(np.broadcast_shapes(inputs.shape, shape), dtype)
+            together = np.broadcast_shapes(inputs.shape, shape)
+            self.masks[layer], self.masked[layer] = (
+                buffer_like(inputs, dtype)
+                if wanted == inputs.shape
+                else empty_buffer(wanted, dtype)
+                for wanted in (shape, together)
+            )
         return self.masks[layer]
 
     @property
@@ -83,13 +94,26 @@ class Workspace:
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         """A buffer with arbitrary contents."""
-        if self._taken == len(self._extra):
-            self._extra.append(empty_buffer(shape, dtype))
-        self._taken += 1
-        return self._extra[self._taken - 1]
+        return self._next(lambda: empty_buffer(shape, dtype))
+
+    def like(self, array: Array, dtype: Any = None) -> Array:
+        """A buffer with arbitrary contents, in shape and memory as another."""
+        return self._next(lambda: buffer_like(array, dtype))
 
     def zeros(self, shape: Shape, dtype: Any) -> Array:
-        """A buffer full of zeros, to be read only."""
-        array = self.empty(shape, dtype)
-        array.fill(0)
-        return array
+        """A buffer full of zeros, for as long as nobody writes to it."""
+        zeros = self.empty(shape, dtype)
+        zeros.fill(0)
+        return zeros
+
+    def zeros_like(self, array: Array) -> Array:
+        """The same, in shape and memory as another array."""
+        zeros = self.like(array)
+        zeros.fill(0)
+        return zeros
+
+    def _next(self, make: Callable[[], Array]) -> Array:
+        if self._taken == len(self._extra):
+            self._extra.append(make())
+        self._taken += 1
+        return self._extra[self._taken - 1]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy import greater_equal, multiply
 
-from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.layout import Array, buffer_like, empty_buffer
 from bpestimator.nn.network import Rows, SparseRows
 from bpestimator.nn.tape import Calls, call, constant
 from bpestimator.nn.workspace import Workspace
@@ -74,7 +74,7 @@ def _draw_mask(
     else:
         by_generator, noise = noise, empty_buffer(mask.shape, np.float32)
         yield call(by_generator.take, which, 0, noise, "clip")
-    kept = empty_buffer(mask.shape, bool)
+    kept = buffer_like(mask, bool)
     rate = rate[..., None] if np.ndim(rate) else rate
     yield call(greater_equal, noise, constant(rate, np.float32), kept)
     yield call(multiply, kept, constant(1 / (1 - np.asarray(rate)), mask.dtype), mask)

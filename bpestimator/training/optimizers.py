@@ -187,8 +187,9 @@ class Adam(Optimizer):
         elif np.ndim(self.beta_1) or np.ndim(self.beta_2):
             factor[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
         else:
-            corrected = np.multiply(rate, sqrt(1 - self.beta_2**t), dtype=np.float64)
-            divide(corrected, 1 - self.beta_1**t, factor)
+            # Arrays of no dimension are 64-bit numbers, which Python's are not beside 32-bit ones.
+            corrected = multiply(rate, np.array(sqrt(1 - self.beta_2**t)))
+            divide(corrected, np.array(1 - self.beta_1**t), factor)
 
 
 def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:

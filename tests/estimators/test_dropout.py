@@ -72,7 +72,7 @@ def test_prediction_leaves_nothing_out():
 def step(rates, spec, x, y, params, seed=0):
     """Masks, gradient and summed loss of one step."""
     ws = Workspace(spec.sizes, len(x), params.shape[:-1])
-    play(Dropout(rates).draw(x, ws, np.random.default_rng(seed)))
+    play(Dropout(rates).draw(x, ws, [np.random.default_rng(seed)]))
     record = np.empty((*params.shape[:-1], *y.shape))
     grad = np.empty_like(params)
     views, grads = spec.layout.bind(params), spec.layout.bind(grad)
@@ -127,7 +127,7 @@ def test_sparse_rows_drop_their_entries():
     generator = np.random.default_rng(0)
     rows = SparseRows(sp.csr_matrix(np.ones((100, 50))))
     ws = Workspace((50, 3), 100)
-    play(Dropout((0.4,)).draw(rows, ws, generator))
+    play(Dropout((0.4,)).draw(rows, ws, [generator]))
     assert set(np.unique(rows.matrix.toarray())) == {0.0, 1 / 0.6}
     assert rows.matrix.mean() == pytest.approx(1, abs=0.05)
     est = classifier(dropout=[0.3, 0.2, 0.2]).fit(sp.csr_matrix(X), Y)

@@ -238,7 +238,7 @@ def test_the_best_validated_parameters_are_kept():
         seen.append(params.copy())
         return Validation(next(scores), 0.0)
 
-    run(spec, x, y, state, rules(Adam(), epochs=5), validate=validate)
+    run(spec, x, y, state, rules(Adam(), epochs=5), validate=[validate])
     assert state.runs[0].best_validation_score == 0.9
     assert_array_equal(state.runs[0].best_params, seen[1])
 
