@@ -36,6 +36,11 @@ EXACT_ROWS = 4096
 CHUNK_ROWS = 1024
 
 
+# Sums of so few terms take OpenBLAS up to twice as long where the second factor is read column by
+# column. (From 16 on it may round them otherwise.)
+FEW_TERMS = range(2, 16)
+
+
 @dataclass(frozen=True)
 class NetworkSpec:
     """What a network is; no number in it learns.
@@ -141,6 +146,16 @@ def product_transposed(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> 
         yield from product(a.swapaxes(-1, -2), b, out, ws)
 
 
+def product_with_transposed(a: Array, b: Array, out: Array, ws: Workspace) -> Calls:
+    """out := a b^T, over the last two axes."""
+    transposed = b.swapaxes(-1, -2)
+    if a.shape[-2] > 1 and a.shape[-1] in FEW_TERMS:
+        in_order = ws.empty(transposed.shape, b.dtype)
+        yield call(copyto, in_order, transposed)
+        transposed = in_order
+    yield from product(a, transposed, out, ws)
+
+
 def add_to_rows(z: Array, row: Array, ws: Workspace) -> Calls:
     """z += row, to every row of the batch."""
     if not z.flags.c_contiguous:  # row by row in memory: with the row in one piece, one long run
@@ -152,12 +167,15 @@ def add_to_rows(z: Array, row: Array, ws: Workspace) -> Calls:
 
 def sum_of_rows(delta: Array, out: Array, ws: Workspace) -> Calls:
     """out := sum over the batch."""
-    if delta.flags.c_contiguous:
+    if delta.ndim == 2 or delta.shape[-1] == 1:  # a single column is summed in another order
         yield call(reduce_sum, delta, -2, None, out, True)
-    else:
-        piece = ws.like(out)
-        yield call(reduce_sum, delta, -2, None, piece, True)
-        yield call(copyto, out, piece)
+        return
+    by_row, piece = delta, ws.like(out)
+    if delta.flags.c_contiguous:
+        by_row = ws.row_by_row(delta)
+        yield call(copyto, by_row, delta)
+    yield call(reduce_sum, by_row, -2, None, piece, True)
+    yield call(copyto, out, piece)
 
 
 def forward(x: Array | Rows, params: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
@@ -193,7 +211,7 @@ def backward(
         yield from sum_of_rows(delta, grads.biases[k], ws)
         if k > 0:
             below, delta_below = ws.outputs[k - 1], ws.deltas[k - 1]
-            yield from product(delta, params.weights[k].swapaxes(-1, -2), delta_below, ws)
+            yield from product_with_transposed(delta, params.weights[k], delta_below, ws)
             if k in ws.masks:
                 yield call(multiply, delta_below, ws.masks[k], delta_below)
             yield from spec.activations[k - 1].backward(below, delta_below, ws)

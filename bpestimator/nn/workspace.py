@@ -100,6 +100,12 @@ class Workspace:
         """A buffer with arbitrary contents, in shape and memory as another."""
         return self._next(lambda: buffer_like(array, dtype))
 
+    def row_by_row(self, array: Array) -> Array:
+        """A buffer with arbitrary contents, of an array's shape, in memory as hidden layers are."""
+        return self._next(
+            lambda: np.moveaxis(empty_buffer(np.moveaxis(array, -2, 0).shape, array.dtype), 0, -2)
+        )
+
     def zeros(self, shape: Shape, dtype: Any) -> Array:
         """A buffer full of zeros, for as long as nobody writes to it."""
         zeros = self.empty(shape, dtype)
