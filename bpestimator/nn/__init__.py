@@ -59,13 +59,11 @@ from bpestimator.nn.network import (
     CHUNK_ROWS,
     EXACT_ROWS,
     NetworkSpec,
-    SharedRows,
-    SparseRows,
     backward,
     forward,
     predict,
-    rows_of,
 )
+from bpestimator.nn.products import SharedRows, SparseRows, rows_of
 from bpestimator.nn.regression_losses import (
     REGRESSION_LOSSES,
     AbsoluteError,

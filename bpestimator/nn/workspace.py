@@ -46,8 +46,7 @@ class Workspace:
         backward: bool = True,
     ) -> None:
         def hidden() -> list[Array]:
-            buffers = [empty_buffer((rows, *lead, width), dtype) for width in sizes[1:-1]]
-            return [np.moveaxis(buffer, 0, -2) for buffer in buffers]
+            return [_row_by_row((*lead, rows, width), dtype) for width in sizes[1:-1]]
 
         raw = [empty_buffer((*lead, rows, width), dtype) for width in sizes[1:][-1:]]
         self.outputs: list[Array] = [*hidden(), *raw]
@@ -102,9 +101,7 @@ class Workspace:
 
     def row_by_row(self, array: Array) -> Array:
         """A buffer with arbitrary contents, of an array's shape, in memory as hidden layers are."""
-        return self._next(
-            lambda: np.moveaxis(empty_buffer(np.moveaxis(array, -2, 0).shape, array.dtype), 0, -2)
-        )
+        return self._next(lambda: _row_by_row(array.shape, array.dtype))
 
     def zeros(self, shape: Shape, dtype: Any) -> Array:
         """A buffer full of zeros, for as long as nobody writes to it."""
@@ -123,3 +120,11 @@ class Workspace:
             self._extra.append(make())
         self._taken += 1
         return self._extra[self._taken - 1]
+
+
+def _row_by_row(shape: Shape, dtype: Any) -> Array:
+    """A buffer for the units of all models, a row of the batch after the other."""
+    *lead, rows, width = shape
+    if width == 1:  # NumPy sums a single column pair by pair, if it is in one piece
+        return empty_buffer(shape, dtype)
+    return np.moveaxis(empty_buffer((rows, *lead, width), dtype), 0, -2)

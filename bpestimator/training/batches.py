@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.network import SparseRows
+from bpestimator.nn.products import SparseRows
 from bpestimator.nn.tape import reduce_sum
 from bpestimator.training.objective import Batch
 from bpestimator.training.streams import RandomStream

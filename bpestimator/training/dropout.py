@@ -21,7 +21,7 @@ import numpy as np
 from numpy import greater_equal, multiply
 
 from bpestimator.nn.layout import Array, buffer_like, empty_buffer
-from bpestimator.nn.network import Rows, SparseRows
+from bpestimator.nn.products import Rows, SparseRows
 from bpestimator.nn.tape import Calls, call, constant
 from bpestimator.nn.workspace import Workspace
 

@@ -16,7 +16,8 @@ import scipy.optimize
 from numpy import add, copyto
 
 from bpestimator.nn.layout import Array
-from bpestimator.nn.network import EXACT_ROWS, NetworkSpec, SparseRows, rows_of
+from bpestimator.nn.network import EXACT_ROWS, NetworkSpec
+from bpestimator.nn.products import SparseRows, rows_of
 from bpestimator.nn.tape import Calls, call, play
 from bpestimator.training.objective import Batch, Objective
 from bpestimator.training.penalties import L2

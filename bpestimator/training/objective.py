@@ -9,7 +9,8 @@ import numpy as np
 from numpy import divide, multiply
 
 from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.network import NetworkSpec, Rows, backward, forward
+from bpestimator.nn.network import NetworkSpec, backward, forward
+from bpestimator.nn.products import Rows
 from bpestimator.nn.tape import Calls, call, play
 from bpestimator.nn.workspace import Workspace
 from bpestimator.training.dropout import Dropout

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.network import SharedRows
+from bpestimator.nn.products import SharedRows
 from bpestimator.nn.tape import reduce_sum
 from bpestimator.training.batches import Batches
 from bpestimator.training.objective import Batch

@@ -66,7 +66,9 @@ SETTINGS = {
     "early stopping": {"early_stopping": True},
     "early stopping by a scorer": {"early_stopping": True, "scoring": "neg_log_loss"},
     "class weights": {"class_weight": "balanced"},
-    "rare classes": {"class_weight": {0: 5, 2: 0.1}, "early_stopping": True},
+    "rare classes": {"class_weight": {0: 5, 1: 0.1}, "early_stopping": True},
+    "one unit": {"hidden_layer_sizes": (1, 4, 1)},
+    "many units": {"hidden_layer_sizes": (33, 20)},
     "two layers": {"hidden_layer_sizes": (7, 5), "activation": ["tanh", "gelu"]},
 }
 
@@ -74,8 +76,10 @@ SETTINGS = {
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("seeds", [[0], [0, 1, 7]], ids=["one seed", "three seeds"])
 @pytest.mark.parametrize("n_folds", [1, 3])
-def test_each_model_is_as_if_alone(setting, seeds, n_folds, sizes):
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_each_model_is_as_if_alone(setting, seeds, n_folds, n_classes, sizes):
     X, y = iris()
+    y = y % n_classes
     folds = [
         Fold(nets(**setting), np.delete(X, np.s_[k::10], 0), np.delete(y, np.s_[k::10]))
         for k in range(n_folds)

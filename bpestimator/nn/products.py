@@ -1,0 +1,125 @@
+"""Products: matrices times matrices, and sums over a batch, for one model and for many.
+
+Every result has scikit-learn's bits; what varies is how to come to them in the least time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import add, copyto
+
+from bpestimator.nn.layout import Array
+from bpestimator.nn.tape import Calls, call, reduce_sum
+from bpestimator.nn.workspace import Workspace
+
+# Sums of so few terms take OpenBLAS up to twice as long where the second factor is read column by
+# column; from 16 on it may round them otherwise. For one model a copy costs what it saves.
+FEW_TERMS = range(2, 16)
+
+
+@dataclass
+class SparseRows:
+    """A batch whose rows come as a sparse matrix, a new one for each batch."""
+
+    matrix: Any = None
+
+    def times(self, b: Array, out: Array) -> None:
+        """out := matrix b, for each model."""
+        for model in np.ndindex(out.shape[:-2]):
+            out[model] = self.matrix @ b[model]
+
+    def transposed_times(self, b: Array, out: Array) -> None:
+        """out := matrix^T b, for each model."""
+        for model in np.ndindex(out.shape[:-2]):
+            out[model] = self.matrix.T @ b[model]
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """A batch of several data sets, each shared by models that follow one another.
+
+    Parameters
+    ----------
+    parts : list of (slice, ndarray)
+        Which models, along the leading axis, and their rows, of shape (batch, features).
+    """
+
+    parts: list[tuple[slice, Array]]
+
+
+Rows = SparseRows | SharedRows
+
+
+def rows_of(x: Any) -> Array | SparseRows:
+    """Rows as the passes below take them."""
+    return x if isinstance(x, np.ndarray) else SparseRows(x)
+
+
+def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> Calls:
+    """out := a b, over the last two axes."""
+    if isinstance(a, SparseRows):
+        yield call(a.times, b, out)
+    elif isinstance(a, SharedRows):
+        for models, rows in a.parts:
+            yield from product(rows, b[models], out[models], ws)
+    elif out.ndim > 2 and a.shape[-1] == 1:
+        # BLAS has no kernel for columns times rows, and NumPy takes five times as long as BLAS
+        # for two columns, the second of them zeros.
+        columns, rows = (
+            ws.zeros(shape, out.dtype)
+            for shape in ((*a.shape[:-1], 2), (*b.shape[:-2], 2, b.shape[-1]))
+        )
+        yield call(copyto, columns[..., :1], a)
+        yield call(copyto, rows[..., :1, :], b)
+        yield call(np.matmul, columns, rows, out)
+    else:
+        # ndarray.dot spends half a microsecond less than matmul, but knows no leading axes, and
+        # where it has to copy an operand it may round otherwise than matmul, scikit-learn's way.
+        fast = out.ndim == 2 and a.flags.forc
+        yield call(np.ndarray.dot if fast else np.matmul, a, b, out)
+
+
+def product_transposed(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> Calls:
+    """out := a^T b, over the last two axes."""
+    if isinstance(a, SparseRows):
+        yield call(a.transposed_times, b, out)
+    elif isinstance(a, SharedRows):
+        for models, rows in a.parts:
+            yield from product_transposed(rows, b[models], out[models], ws)
+    else:
+        yield from product(a.swapaxes(-1, -2), b, out, ws)
+
+
+def product_with_transposed(a: Array, b: Array, out: Array, ws: Workspace) -> Calls:
+    """out := a b^T, over the last two axes."""
+    transposed = b.swapaxes(-1, -2)
+    if out.ndim > 2 and a.shape[-2] > 1 and a.shape[-1] in FEW_TERMS:
+        in_order = ws.empty(transposed.shape, b.dtype)
+        yield call(copyto, in_order, transposed)
+        transposed = in_order
+    yield from product(a, transposed, out, ws)
+
+
+def add_to_rows(z: Array, row: Array, ws: Workspace) -> Calls:
+    """z += row, to every row of the batch."""
+    if not z.flags.c_contiguous:  # row by row in memory: with the row in one piece, one long run
+        piece = ws.like(z[..., :1, :])
+        yield call(copyto, piece, row)
+        row = piece
+    yield call(add, z, row, z)
+
+
+def sum_of_rows(delta: Array, out: Array, ws: Workspace) -> Calls:
+    """out := sum over the batch."""
+    if delta.ndim == 2 or delta.shape[-1] == 1:  # a single column is summed in another order
+        yield call(reduce_sum, delta, -2, None, out, True)
+        return
+    by_row, piece = delta, ws.like(out)
+    if delta.flags.c_contiguous:
+        by_row = ws.row_by_row(delta)
+        yield call(copyto, by_row, delta)
+    yield call(reduce_sum, by_row, -2, None, piece, True)
+    yield call(copyto, out, piece)
