@@ -3,6 +3,7 @@
 from bpestimator.estimators._sklearn_compat import has_callbacks
 from bpestimator.estimators.classifier import BackpropClassifier
 from bpestimator.estimators.lockstep import (
+    SMALLEST_GROUP,
     Fold,
     fit_in_lockstep,
     lockstep_key,
@@ -12,6 +13,7 @@ from bpestimator.estimators.lockstep import (
 from bpestimator.estimators.regressor import BackpropRegressor
 
 __all__ = [
+    "SMALLEST_GROUP",
     "BackpropClassifier",
     "BackpropRegressor",
     "Fold",

@@ -33,6 +33,9 @@ from bpestimator.training import (
 # Below so many at once, the models' buffers leave the cache sooner than calls are saved.
 SMALLEST_GROUP = 3
 
+# The rows of folds that train together are all in memory: at most so many bytes of them.
+FOLD_BYTES = 2**28
+
 # Parameters that may differ within a group: numbers that only enter formulas, or say where
 # training starts.
 NUMERIC = (
@@ -231,8 +234,17 @@ def _at_once(problem: Problem, training: Training) -> int:
 def _fits_beside(waiting: list[_Ready], other: _Ready) -> bool:
     """Whether more models can train as one array with those waiting: all alike, and small."""
     _, problem, training, *_ = waiting[0]
-    n_models = sum(len(one.estimators) for one in waiting) + len(other.estimators)
-    return n_models <= _at_once(problem, training) and _form(waiting[0]) == _form(other)
+    n_models = sum(len(one.estimators) for one in [*waiting, other])
+    return (
+        n_models <= _at_once(problem, training)
+        and _form(waiting[0]) == _form(other)
+        and _bytes_of_rows([*waiting, other]) <= FOLD_BYTES
+    )
+
+
+def _bytes_of_rows(folds: list[_Ready]) -> int:
+    arrays = {id(one.problem.x): int(one.problem.x.nbytes) for one in folds}
+    return sum(arrays.values())
 
 
 def _form(fold: _Ready) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
 from bpestimator.estimators import (
+    SMALLEST_GROUP,
     BackpropClassifier,
     BackpropRegressor,
     Fold,
@@ -112,12 +113,13 @@ def plan(
             [folds[k] for k in share],
         )
         for group in groups.values()
-        if len(group) > 1
         for share in shares
+        if len(group) * len(share) >= SMALLEST_GROUP
     ]
-    single = sum(len(group) == 1 for group in groups.values())
-    if single:
-        alone["no other candidate of the same kind"] += single * len(folds)
+    together = sum(job.n_fits for job in jobs)
+    few = len(candidates) * len(folds) - together - alone.total()
+    if few:
+        alone[f"fewer than {SMALLEST_GROUP} of the same kind"] += few
     return Plan(jobs, alone)
 
 
@@ -199,15 +201,16 @@ def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
     prepared: list[tuple[list[Any], Any, list[Warning]]] = []
 
     def folds() -> Iterator[Fold]:
-        for rows in job.rows:
+        for rows in (job.rows[k] for k in in_order):  # folds of one length train together
             ones = [clone(one) for one in job.candidates]
             with recorded_warnings() as told:
                 fold, before = _fold_of(ones, rows, data)
             prepared.append((ones, before, told))
             yield fold
 
+    in_order = np.argsort([len(rows) for rows in job.rows], kind="stable")
     fitted = list(fit_in_lockstep(folds(), monitor=monitor))
-    return [
+    by_length = [
         [
             None
             if fit is None
@@ -216,6 +219,7 @@ def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
         ]
         for (ones, before, told), fits in zip(prepared, fitted, strict=True)
     ]
+    return [by_length[place] for place in np.argsort(in_order)]
 
 
 def _fold_of(ones: list[Any], rows: np.ndarray, data: Data) -> tuple[Fold, Pipeline | None]:

@@ -19,6 +19,11 @@ import numpy as np
 from bpestimator.nn.layout import Array, Shape, buffer_like, empty_buffer
 
 
+# Of fewer units, gaps between the rows change the last bit: NumPy sums a single column in another
+# order if it is in one piece, as OpenBLAS does two or three columns times a vector.
+NARROW = 4
+
+
 class Workspace:
     """Buffers for batches of ``rows`` rows, for the forward pass or for both.
 
@@ -125,6 +130,6 @@ class Workspace:
 def _row_by_row(shape: Shape, dtype: Any) -> Array:
     """A buffer for the units of all models, a row of the batch after the other."""
     *lead, rows, width = shape
-    if width == 1:  # NumPy sums a single column pair by pair, if it is in one piece
+    if width < NARROW:
         return empty_buffer(shape, dtype)
     return np.moveaxis(empty_buffer((rows, *lead, width), dtype), 0, -2)

@@ -67,7 +67,7 @@ SETTINGS = {
     "early stopping by a scorer": {"early_stopping": True, "scoring": "neg_log_loss"},
     "class weights": {"class_weight": "balanced"},
     "rare classes": {"class_weight": {0: 5, 1: 0.1}, "early_stopping": True},
-    "one unit": {"hidden_layer_sizes": (1, 4, 1)},
+    **{f"{n} units": {"hidden_layer_sizes": (n, 4, n), "batch_size": 60} for n in (1, 2, 3, 5)},
     "many units": {"hidden_layer_sizes": (33, 20)},
     "two layers": {"hidden_layer_sizes": (7, 5), "activation": ["tanh", "gelu"]},
 }
