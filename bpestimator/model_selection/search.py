@@ -192,10 +192,11 @@ class LockstepGridSearchCV(_InLockstep, GridSearchCV):
     is trained as if it were alone. Candidates that differ only in numbers (``learning_rate``,
     ``learning_rate_init``, ``alpha``, ``power_t``, ``momentum``, ``beta_1``, ``beta_2``,
     ``epsilon``, ``max_grad_norm``, ``dropout`` rates and ``label_smoothing`` above 0, numbers of
-    a ``solver`` object) train together, as one array; any other difference makes another group. A
-    model that stops leaves its group. What cannot train so is trained as ever, within the same
-    search: 'lbfgs', a ``random_state`` that is no int, ``max_time``, ``verbose`` or callbacks of
-    the estimator, networks too large to gain from it; ``verbose=1`` tells how many, and why.
+    a ``solver`` object) or in ``random_state`` train together, as one array, and so do folds of one
+    length; any other difference makes another group. A model that stops leaves its group. What
+    cannot train so is trained as ever, within the same search: 'lbfgs', a ``random_state`` that
+    is no int, ``max_time``, ``verbose`` or callbacks of the estimator, networks too large to gain
+    from it; ``verbose=1`` tells how many, and why.
 
     In a Pipeline, the steps before the last are fitted once per fold and setting of theirs.
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from bpestimator.nn.layout import Array, Shape, buffer_like, empty_buffer
 
-
 # Of fewer units, gaps between the rows change the last bit: NumPy sums a single column in another
 # order if it is in one piece, as OpenBLAS does two or three columns times a vector.
 NARROW = 4

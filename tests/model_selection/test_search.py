@@ -237,6 +237,30 @@ ROWS = {
         {"random_state": [0, 1, 2], "learning_rate": RATES[:3]},
         {"cv": 2},
     ),
+    "seeds, class weights, early stopping": (
+        cancer,
+        clf(class_weight="balanced", early_stopping=True, n_iter_no_change=2),
+        {"random_state": [0, np.int64(5)], "learning_rate": RATES[1:4]},
+        {"cv": 3},
+    ),
+    "seeds, dropout": (
+        diabetes,
+        reg(dropout=[0.1, 0.5]),
+        {"random_state": [0, 1, 2], "dropout": [0.2, 0.4]},
+        {"cv": 3},
+    ),
+    "one candidate of each kind": (
+        cancer,
+        clf(),
+        {"hidden_layer_sizes": [(), (3,), (6, 2), (20, 10)]},
+        {"cv": 4},
+    ),
+    "lengths of folds in any order": (
+        iris,
+        clf(),
+        {"learning_rate": RATES[:3]},
+        {"cv": [(np.arange(k, k + n), np.arange(150)) for k, n in enumerate([90, 99, 90, 7, 99])]},
+    ),
     "batch sizes, epochs": (
         iris,
         clf(),
@@ -395,6 +419,20 @@ def test_groups_and_weights_go_where_they_do_in_scikit_learn():
     unweighted.fit(X, y, groups=groups)
     means = [search.cv_results_["mean_test_score"] for search in (unweighted, pair[0])]
     assert not np.array_equal(*means)
+
+
+@pytest.mark.parametrize(
+    "weight", [np.arange(150.0), np.arange(150) % 3, np.ones(150)], ids=["all", "some", "one"]
+)
+def test_weights_of_some_rows_only(weight):
+    X, y = iris()
+    pair = [
+        kind(
+            clf(batch_size=4), {"learning_rate": RATES}, cv=KFold(3, shuffle=True, random_state=0)
+        ).fit(X, y, sample_weight=weight)
+        for kind in (LockstepGridSearchCV, GridSearchCV)
+    ]
+    assert_same_results(*pair)
 
 
 def test_weights_for_the_last_step_of_a_pipeline():

@@ -138,6 +138,29 @@ def test_folds_of_one_length_train_together(sizes):
     assert sum(size >= 6 for size in sizes) >= 2
 
 
+def test_folds_of_many_rows_train_one_after_the_other(monkeypatch, sizes):
+    X, y = iris()
+    monkeypatch.setattr("bpestimator.estimators.lockstep.FOLD_BYTES", 2 * X[5:].nbytes)
+    list(fit_in_lockstep(Fold(nets(max_iter=1), X[k : k + 145], y[k : k + 145]) for k in range(3)))
+    assert sizes == [12, 6]
+
+
+def test_models_that_share_their_rows_and_seed_share_a_stream(sizes, monkeypatch):
+    X, y = iris()
+    streams = []
+    train = lockstep.train
+
+    def spied(spec, batches, rules, state, **others):
+        streams.append(len(set(state.streams)))
+        return train(spec, batches, rules, state, **others)
+
+    monkeypatch.setattr(lockstep, "train", spied)
+    ones = nets(max_iter=1)
+    ones[0].set_params(random_state=5)
+    list(fit_in_lockstep([Fold(ones, X[5:], y[5:]), Fold(nets(max_iter=1), X[:-5], y[:-5])]))
+    assert streams == [2]
+
+
 def test_what_cannot_be_fitted_is_left_alone():
     X, y = iris()
     bad, good = Fold(nets(), X[:, 0], y), Fold(nets(), X, y)
