@@ -18,8 +18,8 @@ import numpy as np
 
 from bpestimator.nn.layout import Array, Shape, buffer_like, empty_buffer
 
-# Of fewer units, gaps between the rows change the last bit: NumPy sums a single column in another
-# order if it is in one piece, as OpenBLAS does two or three columns times a vector.
+# Of fewer units, gaps between the rows change the last bit: a single column in one piece is summed
+# in another order by NumPy, and two or three columns times a vector by OpenBLAS.
 NARROW = 4
 
 
@@ -50,7 +50,10 @@ class Workspace:
         backward: bool = True,
     ) -> None:
         def hidden() -> list[Array]:
-            return [_row_by_row((*lead, rows, width), dtype) for width in sizes[1:-1]]
+            return [
+                (empty_buffer if width < NARROW else _row_by_row)((*lead, rows, width), dtype)
+                for width in sizes[1:-1]
+            ]
 
         raw = [empty_buffer((*lead, rows, width), dtype) for width in sizes[1:][-1:]]
         self.outputs: list[Array] = [*hidden(), *raw]
@@ -129,6 +132,4 @@ class Workspace:
 def _row_by_row(shape: Shape, dtype: Any) -> Array:
     """A buffer for the units of all models, a row of the batch after the other."""
     *lead, rows, width = shape
-    if width < NARROW:
-        return empty_buffer(shape, dtype)
     return np.moveaxis(empty_buffer((rows, *lead, width), dtype), 0, -2)
