@@ -105,7 +105,7 @@ class FullBatch:
             yield from objective.summed(chunk, self._record[..., some, :])
             yield call(add, collected, objective.grad, collected)
         yield call(copyto, objective.grad, collected)
-        yield from objective.finished(total)
+        yield from objective.finished(self._batch)
 
     def __call__(self, params: Array) -> tuple[Any, Array]:
         """Loss of shape lead and a new array with its gradient, of shape lead + (P,)."""

@@ -165,7 +165,13 @@ class Adam(Optimizer):
         return {"m": m, "v": v, "t": 0}
 
     def begin(self, state: OptimizerState, rate: Array, factor: Array) -> Calls:
-        yield call(self._correct, state, rate, factor)
+        one_by_one = rate.ndim == 1 or np.ndim(self.beta_1) or np.ndim(self.beta_2)
+        if one_by_one:
+            yield call(self._correct_each, state, rate, factor)
+        else:
+            # Of no dimension, so that they are 64-bit numbers, which Python's are not beside 32.
+            numbers = np.empty(()), np.empty(())
+            yield call(self._correct_all, state, rate, factor, *numbers, np.empty(rate.shape))
 
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
@@ -179,17 +185,28 @@ class Adam(Optimizer):
         yield call(divide, grads, scratch, grads)
         yield call(subtract, params, grads, params)
 
-    def _correct(self, state: OptimizerState, rate: Array, factor: Array) -> None:
+    def _correct_each(self, state: OptimizerState, rate: Array, factor: Array) -> None:
         """Count the step; factor := the rate that undoes that m and v begin at zero."""
         state["t"] = t = state["t"] + 1
         if rate.ndim == 1:
             factor[0] = _bias_corrected(rate.item(), self.beta_1, self.beta_2, t)
-        elif np.ndim(self.beta_1) or np.ndim(self.beta_2):
-            factor[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
         else:
-            # Arrays of no dimension are 64-bit numbers, which Python's are not beside 32-bit ones.
-            corrected = multiply(rate, np.array(sqrt(1 - self.beta_2**t)))
-            divide(corrected, np.array(1 - self.beta_1**t), factor)
+            factor[...] = np.vectorize(_bias_corrected)(rate, self.beta_1, self.beta_2, t)
+
+    def _correct_all(
+        self,
+        state: OptimizerState,
+        rate: Array,
+        factor: Array,
+        of_v: Array,
+        of_m: Array,
+        scratch: Array,
+    ) -> None:
+        """The same for many models with the same betas."""
+        state["t"] = t = state["t"] + 1
+        of_v[()], of_m[()] = sqrt(1 - self.beta_2**t), 1 - self.beta_1**t
+        multiply(rate, of_v, scratch)
+        divide(scratch, of_m, factor)
 
 
 def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:

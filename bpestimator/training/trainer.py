@@ -165,27 +165,27 @@ class Descent:
             *(self._diagnostics.keep_parameters() if self._diagnostics else ()),
             *objective.norms(norms),
             *objective.summed(batch, self._record[..., rows, :]),
-            *(self._clip(batch.total) if clipped else ()),
+            *(self._clip(batch) if clipped else ()),
             *self._optimizer.begin(state.optimizer, self._rate, self._factor),
             *chain.from_iterable(
-                self._move(None if clipped else batch.total, block)
+                self._move(None if clipped else batch, block)
                 for block in blocks(state.params.shape[-1])
             ),
         ]
 
-    def _clip(self, total: Array) -> Calls:
+    def _clip(self, batch: Batch) -> Calls:
         """Finish the whole gradient, and shorten it where it is too long."""
-        yield from self._objective.finished(total)
+        yield from self._objective.finished(batch)
         yield from clip(self._objective.grad, self._max_grad_norm)
 
-    def _move(self, total: Array | None, block: slice) -> Calls:
-        """Move a block of parameters, once its gradient is finished, here unless total is None."""
+    def _move(self, batch: Batch | None, block: slice) -> Calls:
+        """Move a block of parameters, once its gradient is finished, here unless batch is None."""
         objective, state = self._objective, self._state
         params, grads = state.params[..., block], objective.grad[..., block]
         scratch = objective.scratch[..., : params.shape[-1]]
         memory = block_of(state.optimizer, block, state.params.shape)
-        if total is not None:
-            yield from objective.finished(total, block)
+        if batch is not None:
+            yield from objective.finished(batch, block)
         if self._diagnostics is not None:
             yield from self._diagnostics.keep_gradient(block)
         yield from self._optimizer.decay(objective.weights_in(block), self._rate)
