@@ -149,8 +149,9 @@ def fit_in_lockstep(
     Yields
     ------
     list of Fit or None
-        Fold by fold. None for an estimator that is left unfitted: where lockstep does not pay,
-        or where its own ``fit`` would raise an error.
+        Fold by fold. None for an estimator that is left unfitted: where its own ``fit`` would
+        raise an error, or where it has too few companions. The first fold of networks that are
+        too large ends it all: it and those to come are left unfitted.
     """
     asked: deque[list[list[int]]] = deque()
 
@@ -164,6 +165,7 @@ def fit_in_lockstep(
     for first in fits:
         places = asked.popleft()
         found = [first, *islice(fits, len(places) - 1)]
+        found += [[None] * len(some) for some in places[len(found) :]]
         in_order = sorted(zip(chain(*places), chain(*found), strict=True), key=itemgetter(0))
         yield [fit for _, fit in in_order]
 
@@ -183,7 +185,10 @@ def _fit_parts(
     call = FitCall(incremental=False, fresh=True)
     waiting: list[_Ready] = []
     for part in parts:
-        ready = _prepare(part, call)
+        try:
+            ready = _prepare(part, call)
+        except _TooLargeError:
+            break
         if waiting and not (ready and _fits_beside(waiting, ready)):
             yield from _fit_folds(waiting, call, monitor)
             waiting = []
@@ -205,6 +210,10 @@ def recorded_warnings() -> Iterator[list[Warning]]:
     kept += [one.message for one in caught if isinstance(one.message, Warning)]
 
 
+class _TooLargeError(Exception):
+    """Lockstep does not pay for these networks."""
+
+
 def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
     """Validate a fold once for all its estimators; None where they are to be left alone."""
     first = fold.estimators[0]
@@ -216,7 +225,7 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
         except Exception:  # whatever it is, the estimator's own fit will say so
             return None
     if _at_once(problem, training) < SMALLEST_GROUP:
-        return None
+        raise _TooLargeError
     dropout = training.rules.dropout
     if not isinstance(problem.x, np.ndarray) and dropout is not None and dropout.rates[0]:
         return None  # entries are dropped from the one matrix that all would share

@@ -208,18 +208,19 @@ def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
             prepared.append((ones, before, told))
             yield fold
 
-    in_order = np.argsort([len(rows) for rows in job.rows], kind="stable")
+    in_order = np.argsort([len(rows) for rows in job.rows], kind="stable").tolist()
     fitted = list(fit_in_lockstep(folds(), monitor=monitor))
-    by_length = [
-        [
+    trained = {
+        fold: [
             None
             if fit is None
             else (_with_steps(one, before), fit._replace(warnings=[*told, *fit.warnings]))
             for one, fit in zip(ones, fits, strict=True)
         ]
-        for (ones, before, told), fits in zip(prepared, fitted, strict=True)
-    ]
-    return [by_length[place] for place in np.argsort(in_order)]
+        # Fewer than the folds, if the networks turn out to be too large.
+        for fold, (ones, before, told), fits in zip(in_order, prepared, fitted, strict=False)
+    }
+    return [trained.get(fold, [None] * len(job.numbers)) for fold in range(len(job.rows))]
 
 
 def _fold_of(ones: list[Any], rows: np.ndarray, data: Data) -> tuple[Fold, Pipeline | None]:

@@ -161,6 +161,20 @@ def test_models_that_share_their_rows_and_seed_share_a_stream(sizes, monkeypatch
     assert streams == [2]
 
 
+def test_networks_too_large_are_found_at_the_first_fold():
+    X, y = iris()
+    seen = []
+
+    def folds():
+        for _ in range(3):
+            seen.append(nets(hidden_layer_sizes=(600, 600)))
+            yield Fold(seen[-1], X, y)
+
+    assert list(fit_in_lockstep(folds())) == []
+    assert len(seen) == 1
+    assert not hasattr(seen[0][1], "coefs_")
+
+
 def test_what_cannot_be_fitted_is_left_alone():
     X, y = iris()
     bad, good = Fold(nets(), X[:, 0], y), Fold(nets(), X, y)
