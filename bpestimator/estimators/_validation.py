@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 
-from bpestimator.nn import mean_loss, predict
+from bpestimator.nn import Predictor, mean_loss
 from bpestimator.training import Validation
 
 if TYPE_CHECKING:
@@ -75,14 +75,15 @@ class Validator:
 
     def __init__(self, est: BaseBackprop, problem: Problem, held_out: HeldOut) -> None:
         self._est, self._problem, self._held_out = est, problem, held_out
+        # All rows at once: in chunks, the last bit of a score could differ.
+        self._predict = Predictor(held_out.x, problem.spec, problem.params.dtype)
         self._by_loss = isinstance(est.scoring, str) and est.scoring == "loss"
         by_default = est.scoring is None or self._by_loss
         self._scorer = None if by_default else get_scorer(est.scoring)
 
     def __call__(self, params: np.ndarray) -> Validation:
-        spec, (x, _, targets, weight) = self._problem.spec, self._held_out
-        # All rows at once: in chunks, the last bit of a score could differ.
-        predictions = predict(x, spec.layout.bind(params), spec, in_chunks=False)
+        spec, (_, _, targets, weight) = self._problem.spec, self._held_out
+        predictions = self._predict(params)
         loss = mean_loss(spec.loss, predictions, targets, weight)
         if self._by_loss:
             return Validation(-loss, loss)

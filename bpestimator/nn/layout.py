@@ -49,10 +49,12 @@ def zeros_buffer(shape: Shape | int, dtype: Any) -> Array:
 
 def buffer_like(array: Array, dtype: Any = None) -> Array:
     """As :func:`empty_buffer`, of an array's shape, with its axes in the same order in memory."""
+    dtype = array.dtype if dtype is None else dtype
+    if array.flags.c_contiguous:
+        return empty_buffer(array.shape, dtype)
     order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
     shape = tuple(array.shape[axis] for axis in order)
-    buffer = empty_buffer(shape, array.dtype if dtype is None else dtype)
-    return buffer.transpose(np.argsort(order))
+    return empty_buffer(shape, dtype).transpose(np.argsort(order))
 
 
 class Views(NamedTuple):

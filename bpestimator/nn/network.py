@@ -23,7 +23,7 @@ import numpy as np
 from numpy import multiply
 
 from bpestimator.nn.activations import Activation
-from bpestimator.nn.layout import Array, Layout, Views
+from bpestimator.nn.layout import Array, Layout, Views, empty_buffer
 from bpestimator.nn.losses import Loss
 from bpestimator.nn.products import (
     Rows,
@@ -116,21 +116,46 @@ def backward(
             yield from spec.activations[k - 1].backward(below, delta_below, ws)
 
 
-def predict(
-    x: Any, params: Views, spec: NetworkSpec, *, in_chunks: bool = True, workers: int = 1
-) -> Array:
+class Predictor:
+    """Predictions for the same rows again and again, while the parameters change.
+
+    Parameters
+    ----------
+    x : ndarray or CSR matrix of shape (rows, features)
+    spec : NetworkSpec
+    dtype : dtype
+        Of the parameters, and of ``x``.
+    """
+
+    def __init__(self, x: Any, spec: NetworkSpec, dtype: Any) -> None:
+        self._flat = empty_buffer(spec.layout.n_parameters, dtype)
+        ws = Workspace(spec.sizes, x.shape[0], (), dtype, False)
+        self._predictions = ws.outputs[-1]
+        self._calls = list(forward(rows_of(x), spec.layout.bind(self._flat), spec, ws))
+        self._calls += spec.link.forward(self._predictions, ws)
+
+    def __call__(self, params: Array) -> Array:
+        """Predictions of shape (rows, outputs), in a buffer that the next call overwrites.
+
+        ``params`` is of shape (P,).
+        """
+        np.copyto(self._flat, params)
+        play(self._calls)
+        return self._predictions
+
+
+def predict(x: Any, params: Views, spec: NetworkSpec, *, workers: int = 1) -> Array:
     """Predictions of shape (rows, outputs), the link applied, of one model.
 
-    All buffers belong to this call: it is safe from any number of threads.
+    All buffers belong to this call: it is safe from any number of threads. More than
+    ``EXACT_ROWS`` rows are computed in chunks, so that memory does not grow with rows times
+    hidden units.
 
     Parameters
     ----------
     x : ndarray or CSR matrix of shape (rows, features)
     params : Views
     spec : NetworkSpec
-    in_chunks : bool, default=True
-        Whether more than ``EXACT_ROWS`` rows are computed in chunks, so that memory does not
-        grow with rows times hidden units.
     workers : int, default=1
         Most threads that share the chunks.
     """
@@ -139,7 +164,7 @@ def predict(
     dtype = np.result_type(np.float32, x.dtype, *params.weights)
     if any(weights.dtype != dtype for weights in params.weights):
         params = Views(*([array.astype(dtype, copy=False) for array in part] for part in params))
-    if not in_chunks or rows <= EXACT_ROWS:
+    if rows <= EXACT_ROWS:
         return _predict_part(x, params, spec, Workspace(spec.sizes, rows, (), dtype, False))
     predictions = np.empty((rows, spec.sizes[-1]), dtype)
     errors = np.geterr()  # other threads do not know the caller's setting

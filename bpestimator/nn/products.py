@@ -65,21 +65,20 @@ def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> Calls:
     elif isinstance(a, SharedRows):
         for models, rows in a.parts:
             yield from product(rows, b[models], out[models], ws)
-    elif out.ndim > 2 and a.shape[-1] == 1:
+    elif out.ndim == 2:
+        # ndarray.dot spends half a microsecond less than matmul, but where it has to copy an
+        # operand it may round otherwise than matmul, scikit-learn's way.
+        yield call(np.ndarray.dot if a.flags.forc else np.matmul, a, b, out)
+    elif a.shape[-1] == 1:
         # BLAS has no kernel for columns times rows, and NumPy takes five times as long as BLAS
         # for two columns, the second of them zeros.
-        columns, rows = (
-            ws.zeros(shape, out.dtype)
-            for shape in ((*a.shape[:-1], 2), (*b.shape[:-2], 2, b.shape[-1]))
-        )
-        yield call(copyto, columns[..., :1], a)
-        yield call(copyto, rows[..., :1, :], b)
-        yield call(np.matmul, columns, rows, out)
+        two_columns = ws.zeros((*a.shape[:-1], 2), out.dtype)
+        two_rows = ws.zeros((*b.shape[:-2], 2, b.shape[-1]), out.dtype)
+        yield call(copyto, two_columns[..., :1], a)
+        yield call(copyto, two_rows[..., :1, :], b)
+        yield call(np.matmul, two_columns, two_rows, out)
     else:
-        # ndarray.dot spends half a microsecond less than matmul, but knows no leading axes, and
-        # where it has to copy an operand it may round otherwise than matmul, scikit-learn's way.
-        fast = out.ndim == 2 and a.flags.forc
-        yield call(np.ndarray.dot if fast else np.matmul, a, b, out)
+        yield call(np.matmul, a, b, out)
 
 
 def product_transposed(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> Calls:
@@ -105,7 +104,8 @@ def product_with_transposed(a: Array, b: Array, out: Array, ws: Workspace) -> Ca
 
 def add_to_rows(z: Array, row: Array, ws: Workspace) -> Calls:
     """z += row, to every row of the batch."""
-    if not z.flags.c_contiguous:  # row by row in memory: with the row in one piece, one long run
+    if z.ndim > 2 and not z.flags.c_contiguous:
+        # Row by row in memory: with what is added in one piece, too, that is one long run.
         piece = ws.like(z[..., :1, :])
         yield call(copyto, piece, row)
         row = piece

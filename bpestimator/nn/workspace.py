@@ -11,7 +11,7 @@ additions to it take half the time. The raw outputs lie model by model, as losse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,15 +49,13 @@ class Workspace:
         dtype: Any = np.float64,
         backward: bool = True,
     ) -> None:
-        def hidden() -> list[Array]:
-            return [
-                (empty_buffer if width < NARROW else _row_by_row)((*lead, rows, width), dtype)
-                for width in sizes[1:-1]
-            ]
-
-        raw = [empty_buffer((*lead, rows, width), dtype) for width in sizes[1:][-1:]]
-        self.outputs: list[Array] = [*hidden(), *raw]
-        self.deltas: list[Array] = [*hidden(), *raw] if backward else []
+        shapes = [(*lead, rows, width) for width in sizes[1:]]
+        hidden = _row_by_row if lead else empty_buffer
+        self.outputs: list[Array] = [hidden(shape, dtype) for shape in shapes[:-1]]
+        self.outputs += [empty_buffer(shape, dtype) for shape in shapes[-1:]]
+        self.deltas: list[Array] = []
+        if backward:
+            self.deltas = [hidden(shape, dtype) for shape in shapes[:-1]] + self.outputs[-1:]
         self._slopes: dict[tuple[int, str], Array] = {}
         self.masks: dict[int, Array] = {}
         self.masked: dict[int, Array] = {}
@@ -100,15 +98,21 @@ class Workspace:
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         """A buffer with arbitrary contents."""
-        return self._next(lambda: empty_buffer(shape, dtype))
+        if self._taken == len(self._extra):
+            self._extra.append(empty_buffer(shape, dtype))
+        return self._next()
 
     def like(self, array: Array, dtype: Any = None) -> Array:
         """A buffer with arbitrary contents, in shape and memory as another."""
-        return self._next(lambda: buffer_like(array, dtype))
+        if self._taken == len(self._extra):
+            self._extra.append(buffer_like(array, dtype))
+        return self._next()
 
     def row_by_row(self, array: Array) -> Array:
         """A buffer with arbitrary contents, of an array's shape, in memory as hidden layers are."""
-        return self._next(lambda: _row_by_row(array.shape, array.dtype))
+        if self._taken == len(self._extra):
+            self._extra.append(_row_by_row(array.shape, array.dtype, narrow=0))
+        return self._next()
 
     def zeros(self, shape: Shape, dtype: Any) -> Array:
         """A buffer full of zeros, for as long as nobody writes to it."""
@@ -122,14 +126,14 @@ class Workspace:
         zeros.fill(0)
         return zeros
 
-    def _next(self, make: Callable[[], Array]) -> Array:
-        if self._taken == len(self._extra):
-            self._extra.append(make())
+    def _next(self) -> Array:
         self._taken += 1
         return self._extra[self._taken - 1]
 
 
-def _row_by_row(shape: Shape, dtype: Any) -> Array:
+def _row_by_row(shape: Shape, dtype: Any, narrow: int = NARROW) -> Array:
     """A buffer for the units of all models, a row of the batch after the other."""
     *lead, rows, width = shape
+    if width < narrow:
+        return empty_buffer(shape, dtype)
     return np.moveaxis(empty_buffer((rows, *lead, width), dtype), 0, -2)

@@ -259,7 +259,7 @@ def test_divergence_stops_early_and_keeps_the_best_weights():
 
     class Spy(BackpropRegressor):
         def _score_predictions(self, targets, predictions, weight, link_name):
-            seen.append(predictions)
+            seen.append(predictions.copy())
             return 0.0
 
     spy = Spy(**explosive().get_params()).fit(ROWS, Z, X_val=ROWS, y_val=Z)
