@@ -11,6 +11,7 @@ from bpestimator.nn import (
     LOSSES,
     Layout,
     NetworkSpec,
+    Predictor,
     Workspace,
     backward,
     forward,
@@ -117,8 +118,10 @@ def test_sparse_rows_give_what_dense_rows_give(problem, container, lead):
 def test_predictions_do_not_depend_on_chunks(problem, container, rows):
     spec, _, _, rng = problem
     x = container(rng.normal(size=(rows, 5)))
-    views = spec.layout.bind(rng.normal(size=spec.layout.n_parameters))
-    assert_allclose(predict(x, views, spec), predict(x, views, spec, in_chunks=False), rtol=1e-12)
+    params = rng.normal(size=spec.layout.n_parameters)
+    whole = Predictor(x, spec, params.dtype)
+    whole(params + 1)
+    assert_allclose(predict(x, spec.layout.bind(params), spec), whole(params), rtol=1e-12)
 
 
 def test_losses_of_extreme_outputs_are_finite():
