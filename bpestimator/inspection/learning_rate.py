@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
@@ -35,6 +36,8 @@ class LearningRateDisplay:
         Where the loss exploded.
     value_name : str, default="score"
         What ``values`` are called.
+    params : list of dict, default=None
+        What else was searched: the parameters of the candidate behind each value.
 
     Attributes
     ----------
@@ -66,6 +69,7 @@ class LearningRateDisplay:
         recommended: float,
         diverged_from: float | None = None,
         value_name: str = "score",
+        params: list[dict[str, Any]] | None = None,
     ) -> None:
         self.rates = rates
         self.values = values
@@ -74,6 +78,7 @@ class LearningRateDisplay:
         self.recommended = recommended
         self.diverged_from = diverged_from
         self.value_name = value_name
+        self.params = params
 
     @classmethod
     def from_search(
@@ -91,7 +96,9 @@ class LearningRateDisplay:
         The plateau is the best rate and its neighbours whose mean score is within one standard
         error of the best, s / sqrt(n), for the standard deviation s of the best rate's scores on
         n folds. Recommended is its middle on the logarithmic axis, sqrt(low * high). Where other
-        parameters were searched too, each rate is represented by its best candidate.
+        parameters were searched too, each rate is represented by its best candidate, which
+        ``params`` names. Candidates that differ in ``random_state`` alone count as one, with the
+        scores of all its seeds: the luckiest seed says little of a rate.
 
         Parameters
         ----------
@@ -135,9 +142,7 @@ class LearningRateDisplay:
         for column in (name, f"mean_test_{metric}"):
             if column not in results:
                 raise ValueError(f"cv_results_ has no {column!r}, only {sorted(results)}.")
-        n_splits = sum(1 for key in results if _is_split(key, metric))
-        rates, means, stds = _best_of_each_rate(results, name, metric)
-        errors = stds / np.sqrt(n_splits)
+        rates, means, errors, params = _best_of_each_rate(results, name, metric)
         best = int(means.argmax())
         if len(rates) > 1 and best in (0, len(rates) - 1):
             side, further = ("lowest", "lower") if best == 0 else ("highest", "higher")
@@ -159,6 +164,7 @@ class LearningRateDisplay:
             interval=(float(rates[low]), float(rates[high])),
             recommended=float(np.sqrt(rates[low] * rates[high])),
             value_name="mean cross-validated score",
+            params=params,
         )
         return display.plot(ax, **kwargs) if plot else display
 
@@ -338,20 +344,49 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+class _Candidate(NamedTuple):
+    """Mean score and its standard error, over all folds and seeds, and the other parameters."""
+
+    mean: float
+    error: float
+    params: dict[str, Any]
+
+
 def _best_of_each_rate(
     results: dict[str, Any], name: str, metric: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each rate, and mean and standard deviation of its best candidate's scores."""
-    best: dict[float, tuple[float, float]] = {}
-    columns = (results[name], results[f"mean_test_{metric}"], results[f"std_test_{metric}"])
-    for value, mean, std in zip(*columns, strict=True):
-        if _is_number(value) and np.isfinite(mean):
-            rate = float(value)
-            best[rate] = max(best.get(rate, (-np.inf, 0.0)), (float(mean), float(std)))
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    """Each rate, with mean, standard error and other parameters of its best candidate."""
+    best: dict[float, _Candidate] = {}
+    for rate, candidate in _candidates(results, name, metric):
+        if np.isfinite(candidate.mean) and (rate not in best or candidate.mean > best[rate].mean):
+            best[rate] = candidate
     if not best:
         raise ValueError(
             f"No candidate with a number as {name.removeprefix('param_')} has a score."
         )
-    rates = np.array(sorted(best))
-    means, stds = np.array([best[rate] for rate in rates]).T
-    return rates, means, stds
+    rates = sorted(best)
+    means, errors, params = zip(*(best[rate] for rate in rates), strict=True)
+    return np.array(rates), np.array(means), np.array(errors), list(params)
+
+
+def _candidates(
+    results: dict[str, Any], name: str, metric: str
+) -> Iterator[tuple[float, _Candidate]]:
+    """Each candidate with its rate, where that is a number; seeds count as one."""
+    scores = np.array([results[key] for key in results if _is_split(key, metric)]).T
+    alike: dict[Any, tuple[dict[str, Any], list[np.ndarray]]] = {}
+    for number, (rate, all_params) in enumerate(zip(results[name], results["params"], strict=True)):
+        if not _is_number(rate):
+            continue
+        params = {
+            key: value
+            for key, value in all_params.items()
+            if f"param_{key}" != name and key.split("__")[-1] != "random_state"
+        }
+        halving = results["iter"][number] if "iter" in results else None
+        key = (float(rate), halving, repr(sorted(params.items())))
+        alike.setdefault(key, (params, []))[1].append(scores[number])
+    for (rate, *_), (params, of_seeds) in alike.items():
+        pooled = np.concatenate(of_seeds)
+        error = float(pooled.std() / np.sqrt(pooled.size))
+        yield rate, _Candidate(float(pooled.mean()), error, params)

@@ -44,17 +44,17 @@ def test_what_is_no_fitted_search_is_an_error(unfitted):
 
 
 class Search:
-    """Looks like a fitted search with given scores."""
+    """Looks like a fitted search whose scores have these means and standard deviations."""
 
-    def __init__(self, scores, stds, n_splits=4, name="learning_rate", **others):
-        n = len(scores)
+    def __init__(self, means, stds, n_splits=4, name="learning_rate", metric="score"):
+        n, means, stds = len(means), np.array(means), np.array(stds)
         self.refit = True
         self.cv_results_ = {
             f"param_{name}": np.ma.array(RATES[:n]),
-            "mean_test_score": np.array(scores),
-            "std_test_score": np.array(stds),
-            **{f"split{k}_test_score": np.zeros(n) for k in range(n_splits)},
-            **others,
+            "params": [{name: rate} for rate in RATES[:n]],
+            f"mean_test_{metric}": means,
+            f"std_test_{metric}": stds,
+            **{f"split{k}_test_{metric}": means + (-1) ** k * stds for k in range(n_splits)},
         }
 
 
@@ -100,6 +100,24 @@ def test_each_rate_has_the_score_of_its_best_candidate(kind):
     display = LearningRateDisplay.from_search(search, plot=False)
     means = search.cv_results_["mean_test_score"].reshape(2, -1)  # alpha by rate
     assert_allclose(display.values, means.max(axis=0))
+    alphas = [params["backpropclassifier__alpha"] for params in display.params]
+    assert alphas == means.argmax(axis=0).tolist()
+    assert all(len(params) == 1 for params in display.params)
+
+
+def test_seeds_count_as_one_candidate():
+    X, y = load_iris(return_X_y=True)
+    grid = {"learning_rate": RATES, "alpha": [0, 3], "random_state": [0, 1, 2]}
+    search = LockstepGridSearchCV(BackpropClassifier(max_iter=10), grid, cv=3).fit(X, y)
+    display = LearningRateDisplay.from_search(search, plot=False)
+    of_all_seeds = search.cv_results_["mean_test_score"].reshape(2, len(RATES), 3).mean(axis=-1)
+    assert_allclose(display.values, of_all_seeds.max(axis=0))
+    assert [params["alpha"] for params in display.params] == [
+        3 * k for k in of_all_seeds.argmax(axis=0)
+    ]
+    scores = np.array([search.cv_results_[f"split{k}_test_score"] for k in range(3)])
+    best = scores.reshape(3, 2, len(RATES), 3)[:, of_all_seeds[:, 0].argmax(), 0]
+    assert display.spread[0] == pytest.approx(best.std() / 3)  # nine scores
     assert_allclose(display.rates, RATES)
 
 
@@ -123,8 +141,7 @@ def test_other_searches_are_refused():
 
 def test_several_metrics():
     search = Search([0.5, 0.9, 0.6], [0.0] * 3)
-    search.cv_results_.update(mean_test_f1=np.array([0.1, 0.2, 0.15]), std_test_f1=np.zeros(3))
-    search.cv_results_["split0_test_f1"] = np.zeros(3)
+    search.cv_results_.update(Search([0.1, 0.2, 0.15], [0.0] * 3, metric="f1").cv_results_)
     search.refit = "f1"
     display = LearningRateDisplay.from_search(search, plot=False)
     assert_allclose(display.values, [0.1, 0.2, 0.15])
