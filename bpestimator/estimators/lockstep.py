@@ -151,13 +151,18 @@ def fit_in_lockstep(
     list of Fit or None
         Fold by fold. None for an estimator that is left unfitted: where its own ``fit`` would
         raise an error, or where it has too few companions. The first fold of networks that are
-        too large ends it all: it and those to come are left unfitted.
+        too large, or with too few that can train together, ends it all: it and those to come are
+        left unfitted.
     """
     asked: deque[list[list[int]]] = deque()
 
     def parts() -> Iterator[Fold]:
         for fold in folds:
             asked.append(_by_start(fold.estimators))
+            X = fold.X
+            if isinstance(X, np.ndarray) and X.ndim == 2 and fold.estimators[0].shuffle:
+                # Rows are gathered from C order: one copy, if any, for all parts of a fold.
+                fold = fold._replace(X=np.ascontiguousarray(X))
             for places in asked[-1]:
                 yield fold._replace(estimators=[fold.estimators[k] for k in places])
 
@@ -187,7 +192,7 @@ def _fit_parts(
     for part in parts:
         try:
             ready = _prepare(part, call)
-        except _TooLargeError:
+        except _NotTogetherError:
             break
         if waiting and not (ready and _fits_beside(waiting, ready)):
             yield from _fit_folds(waiting, call, monitor)
@@ -210,8 +215,8 @@ def recorded_warnings() -> Iterator[list[Warning]]:
     kept += [one.message for one in caught if isinstance(one.message, Warning)]
 
 
-class _TooLargeError(Exception):
-    """Lockstep does not pay for these networks."""
+class _NotTogetherError(Exception):
+    """Lockstep does not pay for these networks, or each fold has too few that may train so."""
 
 
 def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
@@ -224,16 +229,17 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
             training = training_of(first, problem, call)
         except Exception:  # whatever it is, the estimator's own fit will say so
             return None
-    if _at_once(problem, training) < SMALLEST_GROUP:
-        raise _TooLargeError
+    ready = _Ready(fold.estimators, problem, training, common, [None] * len(fold.estimators))
+    few_alike = len(fold.estimators) < SMALLEST_GROUP and not _is_stackable(ready)
+    if few_alike or _at_once(problem, training) < SMALLEST_GROUP:
+        raise _NotTogetherError
     dropout = training.rules.dropout
     if not isinstance(problem.x, np.ndarray) and dropout is not None and dropout.rates[0]:
         return None  # entries are dropped from the one matrix that all would share
     learnt_of_data = vars(first).keys() - first.get_params(False).keys()
     for est in fold.estimators[1:]:
         est.__dict__.update({name: vars(first)[name] for name in learnt_of_data})
-    fits: list[Fit | None] = [None] * len(fold.estimators)
-    return _Ready(fold.estimators, problem, training, common, fits)
+    return ready
 
 
 def _at_once(problem: Problem, training: Training) -> int:
@@ -241,40 +247,43 @@ def _at_once(problem: Problem, training: Training) -> int:
 
 
 def _fits_beside(waiting: list[_Ready], other: _Ready) -> bool:
-    """Whether more models can train as one array with those waiting: all alike, and small."""
-    _, problem, training, *_ = waiting[0]
-    n_models = sum(len(one.estimators) for one in [*waiting, other])
+    """Whether a fold may share groups with those waiting: all alike, their rows in memory."""
     return (
-        n_models <= _at_once(problem, training)
+        _is_stackable(waiting[0])
+        and _is_stackable(other)
         and _form(waiting[0]) == _form(other)
         and _bytes_of_rows([*waiting, other]) <= FOLD_BYTES
     )
 
 
-def _bytes_of_rows(folds: list[_Ready]) -> int:
-    arrays = {id(one.problem.x): int(one.problem.x.nbytes) for one in folds}
-    return sum(arrays.values())
+def _is_stackable(fold: _Ready) -> bool:
+    """Whether its models can train as one array with those of other folds."""
+    x, weight = fold.problem.x, fold.problem.weight
+    return (
+        isinstance(x, np.ndarray)
+        # Rows in their own order keep the layout of the array, see Batches.
+        and bool(fold.estimators[0].shuffle or x.flags.c_contiguous)
+        and (weight is None or bool((weight > 0).all()))
+    )
 
 
 def _form(fold: _Ready) -> tuple[Any, ...]:
-    """What folds that train as one array have in common; no others have it."""
-    _, (spec, x, _, _, weight, *_), training, *_ = fold
-    stackable = (
-        isinstance(x, np.ndarray)
-        # Rows in their own order keep the layout of the array, see Batches.
-        and (fold.estimators[0].shuffle or x.flags.c_contiguous)
-        and (weight is None or (weight > 0).all())
-    )
-    if not stackable:
-        return (id(fold),)
+    """What folds that train as one array have in common."""
+    batches = fold.training.batches
     return (
-        spec,
-        x.dtype,
-        training.batches.n_rows,
-        training.batches.batch_size,
-        weight is None,
-        training.validate is None,
+        fold.problem.spec,
+        fold.problem.x.dtype,
+        batches.n_rows,
+        batches.batch_size,
+        fold.problem.weight is None,
+        fold.training.validate is None,
     )
+
+
+def _bytes_of_rows(folds: list[_Ready]) -> int:
+    """Bytes of the folds' rows; those that are not in C order will be copied."""
+    arrays = {id(one.problem.x): one.problem.x for one in folds}
+    return sum(int(x.nbytes) * (1 if x.flags.c_contiguous else 2) for x in arrays.values())
 
 
 def _fit_folds(

@@ -104,18 +104,18 @@ def plan(
             continue
         key = (_setting_before(one, parameters), lockstep_key(final_of(one)))
         groups.setdefault(key, []).append((number, one))
-    shares = np.array_split(np.arange(len(folds)), min(n_jobs, len(folds)))
-    jobs = [
-        Job(
-            [number for number, _ in group],
-            [one for _, one in group],
-            share.tolist(),
-            [folds[k] for k in share],
-        )
-        for group in groups.values()
-        for share in shares
-        if len(group) * len(share) >= SMALLEST_GROUP
+    shares = [
+        share.tolist() for share in np.array_split(np.arange(len(folds)), min(n_jobs, len(folds)))
     ]
+    jobs = []
+    for group in groups.values():
+        for share in shares:
+            alike = Counter(len(folds[k]) for k in share)  # folds of one length train together
+            several = [k for k in share if len(group) * alike[len(folds[k])] >= SMALLEST_GROUP]
+            if several:
+                numbers, ones = zip(*group, strict=True)
+                rows = [folds[k] for k in several]
+                jobs.append(Job(list(numbers), list(ones), several, rows))
     together = sum(job.n_fits for job in jobs)
     few = len(candidates) * len(folds) - together - alone.total()
     if few:

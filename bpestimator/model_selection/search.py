@@ -117,7 +117,10 @@ class _InLockstep:
             seconds_ahead.append(seconds)
             left = sum(job.n_fits for job in planned.jobs) - np.isfinite(seconds).sum()
             if self.verbose and left:
-                print(f"{left} of them alone after all: lockstep did not pay, or failed.")
+                print(
+                    f"{left} of them alone after all: networks too large, too few that are alike "
+                    "on folds that can be stacked, or an error."
+                )
             book.fill(pairs)
 
         splits = _Splits(splitter, train_ahead)

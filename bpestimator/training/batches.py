@@ -63,7 +63,10 @@ class Batches:
         self.n_rows = x.shape[0] if rows is None else rows.size
         self.n_steps = -(-self.n_rows // batch_size)
         self._sparse = not isinstance(x, np.ndarray)
-        self.block_size = self._whole_batches(x, batch_size)
+        self.block_size = batch_size
+        if not self._sparse:
+            bytes_per_row = max(x.shape[1] * x.itemsize, abs(x.strides[0]))
+            self.block_size = self._whole_batches(bytes_per_row)
         self.all_x, self.all_y, self.all_weight = x, y, weight
         self.y = np.empty((self.block_size, *y.shape[1:]), y.dtype)
         self.weight = None if weight is None else np.empty(self.block_size, weight.dtype)
@@ -80,13 +83,10 @@ class Batches:
             for size in {self.block_size, self.n_rows % self.block_size} - {0}
         }
 
-    def _whole_batches(self, x: Any, batch_size: int) -> int:
+    def _whole_batches(self, bytes_per_row: int) -> int:
         """Rows of a block: as many whole batches as fit, at least one, at most all."""
-        if self._sparse:
-            return batch_size
-        bytes_per_row = max(x.shape[1] * x.itemsize, abs(x.strides[0]))
-        fitting = int(BLOCK_BYTES // (bytes_per_row * batch_size))
-        return min(max(1, min(fitting, BLOCK_BATCHES)) * batch_size, self.n_rows)
+        fitting = int(BLOCK_BYTES // (bytes_per_row * self.batch_size))
+        return min(max(1, min(fitting, BLOCK_BATCHES)) * self.batch_size, self.n_rows)
 
     def _source_of(self, x: Any, *, in_order: bool) -> Any:
         if self._sparse:

@@ -46,15 +46,19 @@ class StackedBatches(Batches):
         first = members[0]
         self._first_orders = dict(zip(streams, members, strict=True))
         self.batch_size, self._shuffle = first.batch_size, first._shuffle
-        self.n_rows, self.n_steps, self.block_size = first.n_rows, first.n_steps, first.block_size
+        self.n_rows, self.n_steps = first.n_rows, first.n_steps
         numbers = {stream: number for number, stream in enumerate(dict.fromkeys(streams))}
+        of_models = [numbers[stream] for stream in streams]
+        n_distinct = len({(id(one.all_x), k) for one, k in zip(members, of_models, strict=True)})
+        bytes_per_row = first.all_x.shape[1] * first.all_x.itemsize
+        self.block_size = self._whole_batches(bytes_per_row * n_distinct)
 
         def gathered(arrays: list[Array]) -> _Gathered:
-            return _Gathered(arrays, [numbers[stream] for stream in streams], self.block_size)
+            return _Gathered(arrays, of_models, self.block_size)
 
         self._x = gathered([one.all_x for one in members])
-        batch_bytes = self.batch_size * first.all_x.shape[1] * first.all_x.itemsize
-        self._shared = batch_bytes > REPEATED_BYTES and self._x.has_sharers and not as_array
+        large = self.batch_size * bytes_per_row > REPEATED_BYTES
+        self._shared = large and self._x.has_sharers and not as_array
         self._y = gathered([one.all_y for one in members])
         self.y, self.weight, self._weight = self._y.repeated, None, None
         weights = [one.all_weight for one in members if one.all_weight is not None]

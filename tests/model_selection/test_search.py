@@ -26,11 +26,17 @@ from sklearn.model_selection import (
     PredefinedSplit,
     RandomizedSearchCV,
     ShuffleSplit,
+    TimeSeriesSplit,
     cross_val_score,
 )
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 
 from bpestimator import (
     AdamW,
@@ -80,6 +86,12 @@ def words():
 def sparse():
     X, y = cancer()
     return sp.csr_matrix(np.where(X > 0, X, 0)), y
+
+
+def fortran():
+    pd = pytest.importorskip("pandas")
+    X, _ = cancer()
+    return pd.DataFrame(np.asfortranarray(X)), np.arange(200) % 15
 
 
 def float32():
@@ -260,6 +272,12 @@ ROWS = {
         clf(),
         {"learning_rate": RATES[:3]},
         {"cv": [(np.arange(k, k + n), np.arange(150)) for k, n in enumerate([90, 99, 90, 7, 99])]},
+    ),
+    "rows in their own order, in Fortran's": (
+        fortran,
+        clf(hidden_layer_sizes=(20,), shuffle=False, batch_size=32),
+        {"learning_rate": RATES},
+        {"cv": KFold(4), "scoring": "neg_log_loss"},
     ),
     "batch sizes, epochs": (
         iris,
@@ -554,20 +572,50 @@ def test_only_the_last_fit_is_ordinary(fits):
     assert len(fits) == 1
 
 
-def test_steps_before_the_last_are_fitted_once_a_fold():
+def test_single_candidates_and_seeds_train_ahead_too(fits):
     X, y = iris()
+    for grid in ({"hidden_layer_sizes": [(4,), (5,)]}, {"random_state": [0, 1]}):
+        LockstepGridSearchCV(clf(), grid, cv=3, refit=False).fit(X, y)
+    lengths = [(np.arange(n), np.arange(150)) for n in (90, 70, 90, 90, 71)]
+    LockstepGridSearchCV(clf(), {"alpha": [1]}, cv=lengths, refit=False).fit(X, y)
+    assert len(fits) == 2  # the folds of 70 and 71 rows
 
-    class Counting(StandardScaler):
+
+def counting(base=StandardScaler):
+    class Counting(base):
         fitted = 0
 
         def fit(self, X, y=None, sample_weight=None):
             Counting.fitted += 1
-            return super().fit(X, y, sample_weight)
+            return super().fit(X, y)
 
+    return Counting
+
+
+def test_steps_before_the_last_are_fitted_once_a_fold():
+    X, y = iris()
+    step = counting()
     grid = {f"{C}learning_rate": RATES}
-    search = LockstepGridSearchCV(make_pipeline(Counting(), clf()), grid, cv=4, refit=False)
+    search = LockstepGridSearchCV(make_pipeline(step(), clf()), grid, cv=4, refit=False)
     search.fit(X, y)
-    assert Counting.fitted == 4
+    assert step.fitted == 4
+
+
+@pytest.mark.parametrize(
+    ("base", "cv", "times"),
+    [(OneHotEncoder, KFold(5), 5 + 1), (StandardScaler, TimeSeriesSplit(4), 4)],
+    ids=["sparse rows", "lengths that differ"],
+)
+def test_steps_of_what_goes_alone_are_hardly_fitted_in_vain(base, cv, times):
+    X, y = iris()[0], np.arange(150) % 3
+    step = counting(base)
+    model = make_pipeline(step(), clf(max_iter=1))
+    if base is OneHotEncoder:
+        X = np.round(X)
+        model.set_params(counting__handle_unknown="ignore")
+    grid = {f"{C}hidden_layer_sizes": [(3,)]}
+    LockstepGridSearchCV(model, grid, cv=cv, refit=False, error_score="raise").fit(X, y)
+    assert step.fitted == times
 
 
 @pytest.mark.parametrize(
@@ -576,7 +624,7 @@ def test_steps_before_the_last_are_fitted_once_a_fold():
         ({"solver": "lbfgs"}, "lbfgs"),
         ({"random_state": None}, "random_state=None is not an int"),
         ({"max_time": 100.0}, "max_time"),
-        ({"hidden_layer_sizes": (700, 700)}, "did not pay"),
+        ({"hidden_layer_sizes": (700, 700)}, "networks too large"),
         ({"learning_rate_init": "auto"}, "found in each fit"),
     ],
 )
