@@ -125,6 +125,7 @@ class _Ready(NamedTuple):
 
     warnings : what every estimator is to warn of
     fits : to be filled in
+    stackable : whether its models can train as one array with those of other folds
     """
 
     estimators: Sequence[BaseBackprop]
@@ -132,6 +133,7 @@ class _Ready(NamedTuple):
     training: Training
     warnings: list[Warning]
     fits: list[Fit | None]
+    stackable: bool
 
 
 def fit_in_lockstep(
@@ -229,8 +231,8 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
             training = training_of(first, problem, call)
         except Exception:  # whatever it is, the estimator's own fit will say so
             return None
-    ready = _Ready(fold.estimators, problem, training, common, [None] * len(fold.estimators))
-    few_alike = len(fold.estimators) < SMALLEST_GROUP and not _is_stackable(ready)
+    stackable = _is_stackable(first, problem)
+    few_alike = len(fold.estimators) < SMALLEST_GROUP and not stackable
     if few_alike or _at_once(problem, training) < SMALLEST_GROUP:
         raise _NotTogetherError
     dropout = training.rules.dropout
@@ -239,7 +241,8 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
     learnt_of_data = vars(first).keys() - first.get_params(False).keys()
     for est in fold.estimators[1:]:
         est.__dict__.update({name: vars(first)[name] for name in learnt_of_data})
-    return ready
+    fits: list[Fit | None] = [None] * len(fold.estimators)
+    return _Ready(fold.estimators, problem, training, common, fits, stackable)
 
 
 def _at_once(problem: Problem, training: Training) -> int:
@@ -249,20 +252,20 @@ def _at_once(problem: Problem, training: Training) -> int:
 def _fits_beside(waiting: list[_Ready], other: _Ready) -> bool:
     """Whether a fold may share groups with those waiting: all alike, their rows in memory."""
     return (
-        _is_stackable(waiting[0])
-        and _is_stackable(other)
+        waiting[0].stackable
+        and other.stackable
         and _form(waiting[0]) == _form(other)
         and _bytes_of_rows([*waiting, other]) <= FOLD_BYTES
     )
 
 
-def _is_stackable(fold: _Ready) -> bool:
-    """Whether its models can train as one array with those of other folds."""
-    x, weight = fold.problem.x, fold.problem.weight
+def _is_stackable(est: BaseBackprop, problem: Problem) -> bool:
+    """Whether models can train as one array with those of other folds."""
+    x, weight = problem.x, problem.weight
     return (
         isinstance(x, np.ndarray)
         # Rows in their own order keep the layout of the array, see Batches.
-        and bool(fold.estimators[0].shuffle or x.flags.c_contiguous)
+        and bool(est.shuffle or x.flags.c_contiguous)
         and (weight is None or bool((weight > 0).all()))
     )
 

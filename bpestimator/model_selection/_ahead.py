@@ -217,7 +217,7 @@ def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
             else (_with_steps(one, before), fit._replace(warnings=[*told, *fit.warnings]))
             for one, fit in zip(ones, fits, strict=True)
         ]
-        # Fewer than the folds, if the networks turn out to be too large.
+        # Fewer than the folds, if the first shows that none can train in lockstep.
         for fold, (ones, before, told), fits in zip(in_order, prepared, fitted, strict=False)
     }
     return [trained.get(fold, [None] * len(job.numbers)) for fold in range(len(job.rows))]

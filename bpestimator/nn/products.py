@@ -49,6 +49,10 @@ class SharedRows:
 
     parts: list[tuple[slice, Array]]
 
+    def transposed(self) -> SharedRows:
+        """The same parts, a column for each row."""
+        return SharedRows([(models, rows.T) for models, rows in self.parts])
+
 
 Rows = SparseRows | SharedRows
 
@@ -86,8 +90,7 @@ def product_transposed(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> 
     if isinstance(a, SparseRows):
         yield call(a.transposed_times, b, out)
     elif isinstance(a, SharedRows):
-        for models, rows in a.parts:
-            yield from product_transposed(rows, b[models], out[models], ws)
+        yield from product(a.transposed(), b, out, ws)
     else:
         yield from product(a.swapaxes(-1, -2), b, out, ws)
 
