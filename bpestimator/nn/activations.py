@@ -61,7 +61,10 @@ class Activation:
         raise NotImplementedError
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        """delta := delta * f'(z), where a = f(z)."""
+        """delta := delta * f'(z), where a = f(z).
+
+        ``a`` may be used up, if what is left of it still tells f'(z).
+        """
         raise NotImplementedError
 
 
@@ -135,10 +138,10 @@ class ReLU(Activation):
     def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
         # On the bits, read as a whole number: its sign is 1 where a > 0, else 0, and a product with
         # that is 0 even for an infinite delta. NumPy would have to convert a mask of booleans.
-        bits = f"u{a.itemsize}"
-        active = ws.like(a, bits)
-        yield call(sign, a.view(bits), active)
-        yield call(multiply, delta.view(bits), active, delta.view(bits))
+        # In place, half as much memory passes through the cache.
+        a, delta = (array.view(f"u{a.itemsize}") for array in (a, delta))
+        yield call(sign, a, a)
+        yield call(multiply, delta, a, delta)
 
 
 @dataclass(frozen=True)

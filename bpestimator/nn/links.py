@@ -16,6 +16,7 @@ from scipy.special import expit
 
 from bpestimator.nn.activations import ACTIVATIONS, Activation
 from bpestimator.nn.layout import Array
+from bpestimator.nn.products import FEW_COLUMNS, sum_of_columns
 from bpestimator.nn.tape import Calls, call, constant, reduce_max, reduce_sum
 from bpestimator.nn.workspace import Workspace
 
@@ -45,17 +46,24 @@ class Softmax(Activation):
     bounds = (0.0, 1.0)
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
-        # A maximum does not depend on the order, and along the long axis it is far
-        # cheaper; the sum does, so it stays along the rows.
-        columns = ws.empty(z.swapaxes(-1, -2).shape, z.dtype)
-        row_max = ws.empty(z.shape[:-1], z.dtype)
-        row_sum = ws.empty((*z.shape[:-1], 1), z.dtype)
-        yield call(copyto, columns, z.swapaxes(-1, -2))
-        yield call(reduce_max, columns, -2, None, row_max)
-        yield call(subtract, z, row_max[..., None], z)
-        yield call(exp, z, z)
-        yield call(reduce_sum, z, -1, None, row_sum, True)
-        yield call(divide, z, row_sum, z)
+        lead, outputs = z.shape[:-1], z.shape[-1]
+        columns = ws.empty((outputs, *lead), z.dtype)
+        by_row = np.moveaxis(columns, 0, -1)
+        row_max, row_sum = (ws.empty(lead, z.dtype) for _ in range(2))
+        yield call(copyto, by_row, z)
+        yield call(reduce_max, columns, 0, None, row_max)
+        if 1 < outputs <= min(FEW_COLUMNS, row_sum.size):
+            # Ten numbers at a time, or three, are half calls; columns are long.
+            yield call(subtract, columns, row_max, columns)
+            yield call(exp, columns, columns)
+            yield from sum_of_columns(columns, row_sum, ws)
+            yield call(divide, columns, row_sum, columns)
+            yield call(copyto, z, by_row)
+        else:
+            yield call(subtract, z, row_max[..., None], z)
+            yield call(exp, z, z)
+            yield call(reduce_sum, z, -1, None, row_sum)
+            yield call(divide, z, row_sum[..., None], z)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
         shared = ws.empty((*a.shape[:-1], 1), a.dtype)

@@ -18,6 +18,8 @@ from bpestimator.nn.workspace import Workspace
 # Sums of so few terms take OpenBLAS up to twice as long where the second factor is read column by
 # column; from 16 on it may round them otherwise. For one model a copy costs what it saves.
 FEW_TERMS = range(2, 16)
+# Up to so many columns, a sum along rows takes less time column by column.
+FEW_COLUMNS = 15
 
 
 @dataclass
@@ -126,3 +128,20 @@ def sum_of_rows(delta: Array, out: Array, ws: Workspace) -> Calls:
         yield call(copyto, by_row, delta)
     yield call(reduce_sum, by_row, -2, None, piece, True)
     yield call(copyto, out, piece)
+
+
+def sum_of_columns(columns: Array, out: Array, ws: Workspace) -> Calls:
+    """out := sum over the first axis, of two columns or more, at most ``FEW_COLUMNS``.
+
+    Rounded as NumPy rounds sums of numbers side by side: the first eight are added up in pairs
+    if there are that many, all others one after the other.
+    """
+    so_far, *others = columns
+    if len(columns) >= 8:
+        fours, twos = (ws.empty((n, *out.shape), out.dtype) for n in (4, 2))
+        yield call(add, columns[0:8:2], columns[1:8:2], fours)
+        yield call(add, fours[::2], fours[1::2], twos)
+        so_far, *others = *twos, *columns[8:]
+    for column in others:
+        yield call(add, so_far, column, out)
+        so_far = out
