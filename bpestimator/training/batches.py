@@ -16,7 +16,7 @@ from bpestimator.training.streams import RandomStream
 
 # A block is gathered at once: large enough to spread the cost of a gather over several
 # batches, small enough to stay in the second-level cache until its rows are used.
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**19
 BLOCK_BATCHES = 256
 
 

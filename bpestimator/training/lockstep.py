@@ -29,7 +29,7 @@ from bpestimator.training.streams import shared_copies
 from bpestimator.training.trainer import Monitor, TrainingRules, Validate, train
 
 # What the models of a group may occupy together: about what the cache holds of them.
-GROUP_BYTES = 4 * 2**20
+GROUP_BYTES = 5 * 2**20
 # Models that stop leave the group once they are this share of it: to leave costs new buffers.
 LEAVING_SHARE = 0.2
 
