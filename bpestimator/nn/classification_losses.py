@@ -18,7 +18,7 @@ from numpy import add, log, maximum, minimum, multiply, power, subtract
 from scipy.special import xlogy
 
 from bpestimator.nn.activations import Activation, Logistic
-from bpestimator.nn.layout import Array, Shape
+from bpestimator.nn.layout import Array, Shape, in_memory
 from bpestimator.nn.links import Softmax
 from bpestimator.nn.losses import Canonical, Loss
 from bpestimator.nn.ranges import check_range
@@ -108,21 +108,21 @@ class LogLoss(Loss):
         yield from self._note(prediction, y, record, place)
 
     def _note(self, prediction: Array, y: Array, record: Array, place: Array) -> Calls:
-        """As :meth:`note`; ``place`` receives where each row's true class lies."""
-        outputs = prediction.shape[-1]
-        row_starts = np.arange(0, prediction.size, outputs).reshape(place.shape)
-        yield call(add, row_starts, y, place)
-        yield call(prediction.take, place, None, record[..., 0], "clip")
+        """As :meth:`note`; ``place`` receives where in memory each row's true class lies."""
+        entries, places = in_memory(prediction)
+        yield call(add, np.ascontiguousarray(places[..., 0]), y, place)
+        yield call(entries.take, place, None, record[..., 0], "clip")
 
     def backward(
         self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
     ) -> Calls:
         place = ws.empty(raw.shape[:-1], np.dtype(np.intp))
         excess = ws.empty(raw.shape[:-1], raw.dtype)
+        entries, _ = in_memory(raw)
         yield from link.forward(raw, ws)
         yield from self._note(raw, y, record, place)
         yield call(subtract, record[..., 0], constant(1, raw.dtype), excess)
-        yield call(raw.put, place, excess, "clip")
+        yield call(entries.put, place, excess, "clip")
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         log_p = xlogy(1.0, _inside_unit_interval(record[..., 0]))

@@ -52,9 +52,30 @@ def buffer_like(array: Array, dtype: Any = None) -> Array:
     dtype = array.dtype if dtype is None else dtype
     if array.flags.c_contiguous:
         return empty_buffer(array.shape, dtype)
-    order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    order = _axes_in_memory(array)
     shape = tuple(array.shape[axis] for axis in order)
     return empty_buffer(shape, dtype).transpose(np.argsort(order))
+
+
+def in_memory(array: Array) -> tuple[Array, Array]:
+    """The entries of an array without gaps, in the order of memory, and the place of each there.
+
+    Returns
+    -------
+    entries : ndarray of shape (array.size,)
+        A view.
+    places : ndarray of int, of the array's shape
+        ``entries[places]`` is the array.
+    """
+    order = _axes_in_memory(array)
+    ordered = array.transpose(order)
+    places = np.arange(array.size).reshape(ordered.shape).transpose(np.argsort(order))
+    return ordered.reshape(-1), places
+
+
+def _axes_in_memory(array: Array) -> list[int]:
+    """The axes of an array, the one of the longest strides first."""
+    return sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
 
 
 class Views(NamedTuple):

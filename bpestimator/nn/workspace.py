@@ -3,10 +3,10 @@
 A workspace is scratch. It belongs to the call that made it, never to a fitted estimator,
 and no view of it may leave that call.
 
-Of models in lockstep, hidden layers lie row by row in memory: the units of all models for the
-first row of the batch, then those for the second. What is the same for every row, the biases,
-then meets one long run of numbers, and not one run for each model: sums over the batch and
-additions to it take half the time. The raw outputs lie model by model, as losses take them.
+Of models in lockstep, layers lie row by row in memory: the units of all models for the first
+row of the batch, then those for the second. What is the same for every row, the biases, then
+meets one long run of numbers, and not one run for each model: sums over the batch and
+additions to it take half the time.
 """
 
 from __future__ import annotations
@@ -50,12 +50,11 @@ class Workspace:
         backward: bool = True,
     ) -> None:
         shapes = [(*lead, rows, width) for width in sizes[1:]]
-        hidden = _row_by_row if lead else empty_buffer
-        self.outputs: list[Array] = [hidden(shape, dtype) for shape in shapes[:-1]]
-        self.outputs += [empty_buffer(shape, dtype) for shape in shapes[-1:]]
+        buffer = _row_by_row if lead else empty_buffer
+        self.outputs: list[Array] = [buffer(shape, dtype) for shape in shapes]
         self.deltas: list[Array] = []
         if backward:
-            self.deltas = [hidden(shape, dtype) for shape in shapes[:-1]] + self.outputs[-1:]
+            self.deltas = [buffer(shape, dtype) for shape in shapes[:-1]] + self.outputs[-1:]
         self._slopes: dict[tuple[int, str], Array] = {}
         self.masks: dict[int, Array] = {}
         self.masked: dict[int, Array] = {}
@@ -109,7 +108,7 @@ class Workspace:
         return self._next()
 
     def row_by_row(self, array: Array) -> Array:
-        """A buffer with arbitrary contents, of an array's shape, in memory as hidden layers are."""
+        """A buffer with arbitrary contents, of an array's shape, in memory as layers are."""
         if self._taken == len(self._extra):
             self._extra.append(_row_by_row(array.shape, array.dtype, narrow=0))
         return self._next()
