@@ -47,13 +47,17 @@ class Softmax(Activation):
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
         lead, outputs = z.shape[:-1], z.shape[-1]
-        columns = ws.empty((outputs, *lead), z.dtype)
-        by_row = np.moveaxis(columns, 0, -1)
         row_max, row_sum = (ws.empty(lead, z.dtype) for _ in range(2))
-        yield call(copyto, by_row, z)
-        yield call(reduce_max, columns, 0, None, row_max)
-        if 1 < outputs <= min(FEW_COLUMNS, row_sum.size):
+        long_columns = 1 < outputs <= row_max.size
+        if long_columns:
             # Ten numbers at a time, or three, are half calls; columns are long.
+            columns = ws.empty((outputs, *lead), z.dtype)
+            by_row = columns.transpose(*range(1, z.ndim), 0)
+            yield call(copyto, by_row, z)
+            yield call(reduce_max, columns, 0, None, row_max)
+        else:
+            yield call(reduce_max, z, -1, None, row_max)
+        if long_columns and outputs <= FEW_COLUMNS:
             yield call(subtract, columns, row_max, columns)
             yield call(exp, columns, columns)
             yield from sum_of_columns(columns, row_sum, ws)

@@ -160,9 +160,10 @@ def predict(x: Any, params: Views, spec: NetworkSpec, *, workers: int = 1) -> Ar
         Most threads that share the chunks.
     """
     rows = x.shape[0]
-    # At least float32: weights that a user has set may be of any kind.
-    dtype = np.result_type(np.float32, x.dtype, *params.weights)
-    if any(weights.dtype != dtype for weights in params.weights):
+    dtype = x.dtype
+    if dtype.kind != "f" or any(weights.dtype != dtype for weights in params.weights):
+        # At least float32: weights that a user has set may be of any kind.
+        dtype = np.result_type(np.float32, dtype, *params.weights)
         params = Views(*([array.astype(dtype, copy=False) for array in part] for part in params))
     if rows <= EXACT_ROWS:
         return _predict_part(x, params, spec, Workspace(spec.sizes, rows, (), dtype, False))
