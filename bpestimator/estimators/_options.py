@@ -126,6 +126,35 @@ def check_parameters(est: Any, rules: Mapping[str, Any]) -> None:
                 f"The {name!r} parameter of {type(est).__name__} must be {rule}. "
                 f"Got {value!r} instead." + _hint(name, rule, value)
             )
+    _check_none_is_ignored(est)
+
+
+# What an object brings along itself: its parameter, by the estimator's, and whose default they
+# share.
+_BROUGHT_ALONG: Mapping[str, Mapping[str, tuple[Any, str]]] = {
+    "solver": {
+        "momentum": (SGD, "momentum"),
+        "nesterovs_momentum": (SGD, "nesterov"),
+        "beta_1": (Adam, "beta_1"),
+        "beta_2": (Adam, "beta_2"),
+        "epsilon": (Adam, "epsilon"),
+    },
+    "learning_rate": {"power_t": (InvScaling, "power_t")},
+}
+
+
+def _check_none_is_ignored(est: Any) -> None:
+    """Raise InvalidParameterError for a number that an object with its own would outvote."""
+    for chooser, parameters in _BROUGHT_ALONG.items():
+        chosen = getattr(est, chooser)
+        for name, (kind, own_name) in parameters.items():
+            own, value = getattr(chosen, own_name, None), getattr(est, name)
+            if own is not None and value not in (own, getattr(kind, own_name)):
+                raise InvalidParameterError(
+                    f"{name}={value!r} would be ignored: {chooser}={chosen!r} has a number of its "
+                    f"own. Write {type(chosen).__name__}({own_name}={value!r}), or set "
+                    f"{chooser}={chosen.name!r} to have {name} take effect."
+                )
 
 
 def _hint(name: str, rule: Any, value: Any) -> str:

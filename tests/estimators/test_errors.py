@@ -13,16 +13,19 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from bpestimator import (
+    SGD,
     AdamW,
     BackpropClassifier,
     BackpropRegressor,
     Cosine,
     He,
     Huber,
+    InvScaling,
     LeakyReLU,
     OneCycle,
 )
 from bpestimator.nn import Softmax
+from bpestimator.training import OPTIMIZERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -164,6 +167,40 @@ def test_a_value_that_a_parameter_cannot_have(kind, name, allowed, value):
 def test_errors_guess_what_was_meant(params, hint):
     with pytest.raises(ValueError, match=re.escape(hint)):
         BackpropRegressor(**params).fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize(
+    ("params", "remedy"),
+    [
+        ({"learning_rate": InvScaling(0.3), "power_t": 0.4}, "InvScaling(power_t=0.4)"),
+        ({"solver": SGD(0.8), "nesterovs_momentum": False}, "SGD(nesterov=False)"),
+        *[
+            ({"solver": OPTIMIZERS[name](), parameter: 0.5}, f"solver={name!r}")
+            for name in OPTIMIZERS
+            for parameter in ("momentum", "beta_1", "beta_2", "epsilon")
+            if hasattr(OPTIMIZERS[name](), parameter)
+        ],
+    ],
+)
+def test_a_number_that_an_object_would_outvote(kind, params, remedy):
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        kind(**params).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"solver": AdamW(beta_1=0.5)},
+        {"solver": AdamW(beta_1=0.5), "beta_1": 0.5, "momentum": 0.3},
+        {"learning_rate": InvScaling(0.3)},
+        {"learning_rate": InvScaling(0.3), "power_t": 0.3},
+        {"learning_rate": 0.1, "learning_rate_init": 0.2, "power_t": 0.3},
+    ],
+)
+def test_a_number_that_agrees_or_does_not_matter(params):
+    model = BackpropClassifier(max_iter=2, random_state=0, **params).fit(X, Y)
+    assert np.isfinite(model.loss_)
 
 
 def test_advice_fits_what_happened():
