@@ -62,8 +62,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         learn batch by batch: 'sgd' (with momentum), 'adam', 'adamw', 'nadam', 'rmsprop',
         'adagrad'. Objects have parameters of their own, such as
         ``solver=AdamW(weight_decay=0.1)``; see :class:`bpestimator.AdamW` and its like. A name
-        takes them from ``momentum``, ``beta_1``, ``epsilon`` and so on, where there are such; to set
-        them beside an object that has its own is an error.
+        takes them from ``momentum``, ``beta_1``, ``epsilon`` and so on, where there are such; it
+        is an error to set them beside an object that has its own.
     alpha : float, default=0.0001
         Strength of the L2 penalty, alpha / 2 times the sum of squared weights, divided by the
         rows (or their total weight) of the batch; at least 0.

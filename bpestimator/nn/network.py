@@ -175,11 +175,12 @@ def predict(x: Any, params: Views, spec: NetworkSpec, *, workers: int = 1) -> Ar
             fill_in_chunks(part)
 
     def fill_in_chunks(part: range) -> None:
-        ws = Workspace(spec.sizes, CHUNK_ROWS, (), dtype, False)
+        ws = Workspace(spec.sizes, CHUNK_ROWS, (), dtype, False, in_parts=True)
         for start in part[::CHUNK_ROWS]:
             chunk = slice(start, min(start + CHUNK_ROWS, part.stop))
             if chunk.stop - start < CHUNK_ROWS:
-                ws = Workspace(spec.sizes, chunk.stop - start, (), dtype, False)
+                size = chunk.stop - start
+                ws = Workspace(spec.sizes, size, (), dtype, False, in_parts=True)
             predictions[chunk] = _predict_part(x[chunk], params, spec, ws)
 
     share = -(-rows // (CHUNK_ROWS * workers)) * CHUNK_ROWS

@@ -33,9 +33,11 @@ class Workspace:
     deltas : list of ndarray
         d loss / d z_k, of the same shapes. The last *is* the raw outputs' buffer: a loss
         turns raw outputs into their delta in place. Empty unless ``backward``.
-
     masks, masked : dict of ndarray
         For layers with dropout: what their inputs are multiplied with, and the products.
+
+    in_parts : bool
+        Whether large products may be taken some rows at a time, which may round otherwise.
 
     Further buffers are made on request, and again the same ones, in the same order, after
     :meth:`rewind`: all batches of one size share them.
@@ -48,7 +50,9 @@ class Workspace:
         lead: Shape = (),
         dtype: Any = np.float64,
         backward: bool = True,
+        in_parts: bool = False,
     ) -> None:
+        self.in_parts = in_parts
         shapes = [(*lead, rows, width) for width in sizes[1:]]
         buffer = _row_by_row if lead else empty_buffer
         self.outputs: list[Array] = [buffer(shape, dtype) for shape in shapes]
