@@ -161,8 +161,8 @@ def predict(x: Any, params: Views, spec: NetworkSpec, *, workers: int = 1) -> Ar
     """
     rows = x.shape[0]
     dtype = x.dtype
-    if dtype.kind != "f" or any(weights.dtype != dtype for weights in params.weights):
-        # At least float32: weights that a user has set may be of any kind.
+    if dtype.char not in "fd" or any(weights.dtype != dtype for weights in params.weights):
+        # At least float32: rows, and weights that a user has set, may be of any kind.
         dtype = np.result_type(np.float32, dtype, *params.weights)
         params = Views(*([array.astype(dtype, copy=False) for array in part] for part in params))
     if rows <= EXACT_ROWS:
@@ -178,8 +178,7 @@ def predict(x: Any, params: Views, spec: NetworkSpec, *, workers: int = 1) -> Ar
         ws = Workspace(spec.sizes, CHUNK_ROWS, (), dtype, False, in_parts=True)
         for start in part[::CHUNK_ROWS]:
             chunk = slice(start, min(start + CHUNK_ROWS, part.stop))
-            if chunk.stop - start < CHUNK_ROWS:
-                size = chunk.stop - start
+            if (size := chunk.stop - start) < CHUNK_ROWS:
                 ws = Workspace(spec.sizes, size, (), dtype, False, in_parts=True)
             predictions[chunk] = _predict_part(x[chunk], params, spec, ws)
 

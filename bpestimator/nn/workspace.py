@@ -35,7 +35,6 @@ class Workspace:
         turns raw outputs into their delta in place. Empty unless ``backward``.
     masks, masked : dict of ndarray
         For layers with dropout: what their inputs are multiplied with, and the products.
-
     in_parts : bool
         Whether large products may be taken some rows at a time, which may round otherwise.
 

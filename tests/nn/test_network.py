@@ -124,6 +124,20 @@ def test_predictions_do_not_depend_on_chunks(problem, container, rows):
     assert_allclose(predict(x, spec.layout.bind(params), spec), whole(params), rtol=1e-12)
 
 
+@pytest.mark.parametrize("sizes", [(50, 100, 10), (70, 90, 60, 17), (200, 90, 2)])
+@pytest.mark.parametrize("layout", [np.asarray, np.asfortranarray, lambda x: x[:, ::-1]])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_predictions_do_not_depend_on_the_parts_of_large_products(sizes, layout, dtype):
+    spec = NetworkSpec(sizes, (ACTIVATIONS["tanh"],) * (len(sizes) - 2), LOSSES["log_loss"])
+    rng = np.random.default_rng(0)
+    x = layout(rng.normal(size=(EXACT_ROWS + 3, sizes[0])).astype(dtype))
+    params = (rng.normal(size=spec.layout.n_parameters) / 10).astype(dtype)
+    whole = Predictor(x, spec, params.dtype)(params)
+    in_chunks = predict(x, spec.layout.bind(params), spec)
+    assert in_chunks.dtype == dtype
+    assert_allclose(in_chunks, whole, rtol=1e-12 if dtype is np.float64 else 1e-3)
+
+
 def test_losses_of_extreme_outputs_are_finite():
     for loss in LOSSES.values():
         if loss.link.name == "exp":
