@@ -27,6 +27,9 @@ from bpestimator.training import Batch, Run, check_total, minimize_lbfgs
 if TYPE_CHECKING:
     from bpestimator.estimators._base import BaseBackprop, FitCall
 
+# scikit-learn's own schedules, of which its MLP says nothing either.
+_WITHOUT_A_WORD = ("constant", "invscaling", "adaptive")
+
 _STOCHASTIC_ATTRIBUTES = (
     "learning_rate_",
     "loss_curve_",
@@ -43,7 +46,8 @@ def minimize(
     """Train on all rows at once, by L-BFGS."""
     spec, x, _, targets, weight, params, _, held_out = problem
     for name, unused in (
-        ("learning_rate", not isinstance(est.learning_rate, str)),
+        ("learning_rate", est.learning_rate not in _WITHOUT_A_WORD),
+        ("learning_rate_init", est.learning_rate_init == "auto"),
         ("max_grad_norm", est.max_grad_norm is not None),
         ("dropout", options.dropout_of(est, len(spec.sizes) - 2) is not None),
         ("diagnostics", est.diagnostics),

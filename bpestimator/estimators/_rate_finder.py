@@ -17,7 +17,7 @@ docs/learning-rate.md, and chosen by that measure.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf, log
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -51,8 +51,8 @@ TRIAL_ROWS = 20_000
 HELD_OUT = 0.2
 SLACK = 0.1
 EPOCHS_SUITED = 25
-# In place of a loss that is no number: larger than any that counts.
-DIVERGED = 1e9
+# How far the log of a loss that is no number lies above the largest that is one.
+DIVERGED = 20.0
 
 
 class Finding(NamedTuple):
@@ -92,7 +92,11 @@ def find_rate(
 
 def _choose(rates: np.ndarray, losses: np.ndarray) -> float:
     """The smallest rate whose smoothed log loss is near the lowest."""
-    logs = np.array([log(max(loss, 1e-12)) for loss in losses])
+    finite = np.isfinite(losses)
+    if not finite.any():
+        return float(rates[0])
+    logs = np.log(np.maximum(losses, 1e-12))
+    logs[~finite] = logs[finite].max() + DIVERGED
     padded = np.concatenate([logs[:1], logs, logs[-1:]])
     smooth = np.convolve(padded, [0.25, 0.5, 0.25], "valid")
     return float(rates[np.argmax(smooth <= smooth.min() + SLACK)])
@@ -131,7 +135,7 @@ def _try(
     weight = None if problem.weight is None else problem.weight[others]
     if weight is not None and not weight.any():
         weight = None
-    losses = np.full(rates.shape, DIVERGED)
+    losses = np.full(rates.shape, inf)
     generator = np.random.default_rng(int(rng.randint(2**31)))
     stream = RandomStream(rng, rows.copy(), None if trial.dropout is None else generator)
     state = TrainState(problem.params, {}, rates[:1], [stream], [Run()])
@@ -144,8 +148,9 @@ def _try(
                 params = ended.state.params
                 predictions = predict(x[others], spec.layout.bind(params), spec)
                 if np.isfinite(predictions).all():
-                    loss = mean_loss(spec.loss, predictions, problem.targets[others], weight)
-                    losses[first + ended.number] = loss if loss < DIVERGED else DIVERGED
+                    losses[first + ended.number] = mean_loss(
+                        spec.loss, predictions, problem.targets[others], weight
+                    )
     return losses
 
 

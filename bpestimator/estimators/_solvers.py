@@ -130,9 +130,9 @@ def training_of(est: BaseBackprop, problem: Problem, call: FitCall) -> Training:
 
 def _rate_to_use(est: BaseBackprop, problem: Problem, call: FitCall, rules: TrainingRules) -> float:
     """What learning_rate_init="auto" stands for: found once, then kept."""
-    known = None if call.fresh else (est._memory or {}).get("learning_rate_init")
-    if known is not None:
-        return float(known)
+    memory = {} if call.fresh else est._memory or {}
+    if memory.get("rate_was_found"):  # a rate that the user had set before would not be "auto"
+        return float(memory["learning_rate_init"])
     batch_size = 200 if est.batch_size == "auto" else int(est.batch_size)
     found = find_rate(est, problem, rules, batch_size)
     if est.verbose:
@@ -342,6 +342,7 @@ def _memory(est: BaseBackprop, state: TrainState, rate: float) -> dict[str, Any]
         "optimizer": {} if state.runs[0].diverged else state.optimizer,
         "epoch": state.clock.epoch,
         "learning_rate_init": rate,
+        "rate_was_found": options.schedule_of(est)[0] is None,
         "initial_rate": float(state.initial_rate[0]),
         "stalled": state.runs[0].stalled,
         "generator": generator_state(state.streams[0].generator),

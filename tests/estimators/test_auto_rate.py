@@ -137,7 +137,28 @@ def test_lbfgs_has_no_rate_to_find():
     X, y = iris()
     net = BackpropClassifier(solver="lbfgs", learning_rate_init="auto", random_state=0)
     same = clone(net).set_params(learning_rate_init=0.001).fit(X, y)
-    assert_array_equal(net.fit(X, y).coefs_[0], same.coefs_[0])
+    with pytest.warns(UserWarning, match="learning_rate_init='auto' is not used by"):
+        net.fit(X, y)
+    assert_array_equal(net.coefs_[0], same.coefs_[0])
+
+
+def test_targets_of_any_size():
+    rng = np.random.RandomState(0)
+    size, rooms, land = (
+        rng.lognormal(7.5, 0.4, 1500),
+        rng.randint(1, 6, 1500),
+        rng.lognormal(9, 0.5, 1500),
+    )
+    price = 150 * size + 20_000 * rooms + 3 * land  # squared errors beyond 1e10
+    net = BackpropRegressor(learning_rate_init="auto", random_state=0, max_iter=25)
+    assert net.fit(np.c_[size, rooms, land], price).learning_rate_ > 0.01
+
+
+def test_a_rate_set_before_is_not_one_found():
+    X, y = iris()
+    fresh = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=3).fit(X, y)
+    net = clone(fresh).set_params(learning_rate_init=1e-5, warm_start=True).fit(X, y)
+    assert net.set_params(learning_rate_init="auto").fit(X, y).learning_rate_ > 1e-4
 
 
 def test_it_can_be_one_of_the_rates_searched():
