@@ -124,12 +124,16 @@ def plan(
 
 
 def _setting_before(one: Any, parameters: dict[str, Any]) -> tuple[Any, ...]:
-    """What a candidate says of the steps before the last; objects count as others if they are."""
+    """What a candidate says of the steps before the last.
+
+    Objects count as others if they are, and so do numbers of another type: to a step, 1 and 1.0
+    may mean a count and a share.
+    """
     if type(one) is not Pipeline:
         return ()
     last = one.steps[-1][0]
     return tuple(
-        (name, value if isinstance(value, (str, Number)) else id(value))
+        (name, type(value), value if isinstance(value, (str, Number)) else id(value))
         for name, value in sorted(parameters.items())
         if name != last and not name.startswith(f"{last}__")
     )

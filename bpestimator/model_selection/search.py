@@ -96,7 +96,7 @@ class _InLockstep:
         steps = [step for _, step in getattr(self.estimator, "steps", ())]
         # Callbacks follow each fit.
         if splitter is None or any(map(has_callbacks, [self, self.estimator, *steps])):
-            return super().fit(X, y, **params)  # type: ignore[misc]
+            return self._fit_one_by_one(splitter, X, y, params)
         if get_config()["enable_metadata_routing"]:
             fit_params = dict(process_routing(self, "fit", **params).estimator.fit)
         else:
@@ -137,6 +137,16 @@ class _InLockstep:
         self._count_time(np.concatenate(seconds_ahead))
         self._own_scorer()
         return self
+
+    def _fit_one_by_one(self, splitter: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
+        """Search as scikit-learn does; ``splitter`` is None if ``cv`` is not allowed."""
+        cv = self.cv
+        try:
+            # Splits that come one by one, from a generator, are in the splitter now.
+            self.cv = cv if splitter is None else splitter
+            return super().fit(X, y, **params)  # type: ignore[misc]
+        finally:
+            self.cv = cv
 
     def _own_scorer(self) -> None:
         """Let ``scorer_`` name the user's estimator and functions rather than what stood in."""
@@ -201,7 +211,7 @@ class LockstepGridSearchCV(_InLockstep, GridSearchCV):
     is no int, ``max_time``, ``verbose`` or callbacks of the estimator, networks too large to gain
     from it; ``verbose=1`` tells how many, and why.
 
-    In a Pipeline, the steps before the last are fitted once per fold and setting of theirs.
+    In a Pipeline, the steps before the last are fitted once per fold, setting of theirs and group.
 
     Parameters
     ----------

@@ -9,11 +9,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bpestimator import BackpropClassifier, BackpropRegressor
+from bpestimator import BackpropClassifier, BackpropRegressor, LockstepGridSearchCV
 
 try:
     from sklearn.callback import FitCallback, ProgressBar, ScoringMonitor
@@ -222,3 +222,10 @@ def test_regressors_have_them_too():
 def test_what_is_no_callback():
     with pytest.raises(TypeError, match="FitCallback protocol"):
         classifier().set_callbacks(print)
+
+
+@needs_callbacks
+def test_splits_from_a_generator():
+    est = classifier().set_callbacks(Recorder())
+    search = LockstepGridSearchCV(est, {"alpha": [0.0, 1.0]}, cv=KFold(3).split(X))
+    assert search.fit(X, Y).n_splits_ == 3
