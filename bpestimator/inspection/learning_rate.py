@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from numbers import Real
@@ -318,7 +319,7 @@ class LearningRateDisplay:
 
 
 def _is_split(key: str, metric: str) -> bool:
-    return key.startswith("split") and key.endswith(f"_test_{metric}")
+    return re.fullmatch(rf"split\d+_test_{re.escape(metric)}", key) is not None
 
 
 def _rate_of(results: dict[str, Any]) -> str:

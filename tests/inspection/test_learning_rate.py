@@ -234,3 +234,13 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     display = LearningRateDisplay.from_search(Search([0.7, 0.9, 0.8], [0.01] * 3), plot=False)
     with pytest.raises(ImportError, match=r"pip install \"bpestimator\[plot\]\""):
         display.plot()
+
+
+@pytest.mark.filterwarnings("ignore:The best learning rate")
+def test_metrics_whose_names_end_alike():
+    X, y = load_iris(return_X_y=True)
+    scoring = {"a": "accuracy", "b_test_a": "neg_log_loss"}
+    net = BackpropClassifier((5,), max_iter=5, random_state=0)
+    search = GridSearchCV(net, {"learning_rate": [0.01, 0.1]}, scoring=scoring, refit="a")
+    display = LearningRateDisplay.from_search(search.fit(X, y))
+    assert_allclose(display.values, search.cv_results_["mean_test_a"])
