@@ -52,7 +52,7 @@ HELD_OUT = 0.2
 SLACK = 0.1
 EPOCHS_SUITED = 25
 # How far the log of a loss that is no number lies above the largest that is one.
-DIVERGED = 20.0
+DIVERGED_ABOVE = 20.0
 
 
 class Finding(NamedTuple):
@@ -96,7 +96,7 @@ def _choose(rates: np.ndarray, losses: np.ndarray) -> float:
     if not finite.any():
         return float(rates[0])
     logs = np.log(np.maximum(losses, 1e-12))
-    logs[~finite] = logs[finite].max() + DIVERGED
+    logs[~finite] = logs[finite].max() + DIVERGED_ABOVE
     padded = np.concatenate([logs[:1], logs, logs[-1:]])
     smooth = np.convolve(padded, [0.25, 0.5, 0.25], "valid")
     return float(rates[np.argmax(smooth <= smooth.min() + SLACK)])

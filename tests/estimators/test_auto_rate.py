@@ -156,9 +156,8 @@ def test_targets_of_any_size():
 
 def test_a_rate_set_before_is_not_one_found():
     X, y = iris()
-    fresh = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=3).fit(X, y)
-    net = clone(fresh).set_params(learning_rate_init=1e-5, warm_start=True).fit(X, y)
-    assert net.set_params(learning_rate_init="auto").fit(X, y).learning_rate_ > 1e-4
+    net = BackpropClassifier(learning_rate_init=1e-5, warm_start=True, random_state=0, max_iter=3)
+    assert net.fit(X, y).set_params(learning_rate_init="auto").fit(X, y).learning_rate_ > 1e-4
 
 
 def test_it_can_be_one_of_the_rates_searched():

@@ -240,14 +240,14 @@ def test_without_y():
             kind(clf(), ALPHAS).fit(iris()[0])
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
 def test_numbers_of_another_type_are_another_setting():
-    X, y = load_iris(return_X_y=True)
-    pipe = make_pipeline(PCA(), BackpropClassifier((5,), max_iter=3, random_state=0))
-    grid = {"pca__n_components": [1, 1.0], "backpropclassifier__learning_rate": [0.01, 0.1, 0.3]}
-    scores = []
-    for search in (GridSearchCV, LockstepGridSearchCV):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            scores.append(search(pipe, grid, cv=3).fit(X, y).cv_results_["mean_test_score"])
-    assert_array_equal(*scores)
-    assert np.isnan(scores[0]).sum() == 3
+    grid = {"pca__n_components": [1, 1.0], "backpropclassifier__alpha": [0, 0.1, 5.0]}
+    row = (iris, make_pipeline(PCA(), clf()), grid, {})
+    theirs, ours = (
+        results_of(kind, row).cv_results_["mean_test_score"]
+        for kind in (GridSearchCV, LockstepGridSearchCV)
+    )
+    assert_array_equal(ours, theirs)
+    assert np.isnan(theirs).sum() == 3
