@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from bpestimator.inspection._range_test import range_test
+from bpestimator.inspection._range_test import range_test, rising_rates
 
 
 class LearningRateDisplay:
@@ -197,7 +197,7 @@ class LearningRateDisplay:
         estimator : BackpropClassifier, BackpropRegressor, or a Pipeline that ends in one
             Left as it is: a clone takes the steps.
         X, y, sample_weight : array-like
-            As ``fit`` takes them.
+            As ``fit`` takes them. Rows of weight 0 have no part in the test.
         low, high : float, default=1e-6, 10
             The first rate and the last.
         n_steps : int, default=100
@@ -214,15 +214,13 @@ class LearningRateDisplay:
         Raises
         ------
         TypeError
-            For an estimator that is not ours.
+            For an estimator that is not ours, or a keyword that nobody takes.
         ValueError
-            For a solver without a learning rate, or rates that do not rise from above 0.
+            For a solver without a learning rate, rates that do not rise from above 0, or what
+            ``fit`` would refuse.
         """
-        if not (isinstance(low, Real) and isinstance(high, Real) and 0 < low < high):
-            raise ValueError(f"Rates must rise from above 0. Got low={low!r} and high={high!r}.")
-        if n_steps < 10:
-            raise ValueError(f"n_steps must be at least 10 to show a curve. Got {n_steps!r}.")
-        found = range_test(estimator, X, y, np.geomspace(low, high, n_steps), sample_weight)
+        rates = rising_rates(low, high, n_steps)
+        found = range_test(estimator, X, y, rates, sample_weight)
         display = cls(
             rates=found.rates,
             values=found.losses,
