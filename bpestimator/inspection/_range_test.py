@@ -20,11 +20,16 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, check_scalar
 
 from bpestimator.estimators import BackpropClassifier, BackpropRegressor, Rows, checked_rows
+from bpestimator.nn import CustomLoss
 
 # The share of the last losses in the smoothed one.
 SMOOTHING = 0.9
 # A smoothed loss this many times the lowest has diverged.
 DIVERGED = 4.0
+# So has, where 0 means nothing, one that rose this many times as far as it fell.
+UNDONE = 2.0
+# So many losses at the beginning tell how much batches differ.
+FEW = 10
 # The interval begins where this share of the whole fall has happened, and ends at this share of
 # the rate with the lowest loss, where steps are about to be too large.
 BEGUN, BEFORE_LOWEST = 0.1, 1 / 3
@@ -113,6 +118,7 @@ def _take_steps(net: Any, rows: Rows, rates: np.ndarray) -> tuple[list[float], b
     """The loss of the batch before each step, and whether it exploded in the end."""
     X, y, weight, classes = rows
     announced = {} if classes is None else {"classes": classes}
+    has_zero = not isinstance(net.loss, CustomLoss)
     losses: list[float] = []
     batches = _batches(X.shape[0], net.batch_size, check_random_state(net.random_state))
     for rate, batch in zip(rates, batches, strict=False):
@@ -126,7 +132,7 @@ def _take_steps(net: Any, rows: Rows, rates: np.ndarray) -> tuple[list[float], b
                 raise
             return losses, True
         losses.append(net.loss_)
-        if _has_exploded(losses):
+        if _has_exploded(losses, has_zero=has_zero):
             return losses, True
     return losses, False
 
@@ -141,10 +147,19 @@ def _batches(n_rows: int, size: int, rng: np.random.RandomState) -> Iterator[np.
         order = order[size:]
 
 
-def _has_exploded(losses: list[float]) -> bool:
-    """Whether the latest loss, smoothed, is too far above the lowest."""
+def _has_exploded(losses: list[float], *, has_zero: bool) -> bool:
+    """Whether the latest loss, smoothed, is too far above the lowest.
+
+    A loss that is 0 at best has a natural scale, its lowest value. One of the user's own may have
+    any constant added to it: then the scale is how far it fell, or how far the first few losses,
+    at rates too small to matter, lie apart.
+    """
     smooth = _smoothed(losses)
-    return not smooth[-1] <= DIVERGED * smooth.min()
+    lowest = smooth.min()
+    if has_zero:
+        return not smooth[-1] <= DIVERGED * lowest
+    scale = max(smooth[0] - lowest, np.ptp(losses[:FEW]))
+    return not smooth[-1] <= lowest + UNDONE * scale
 
 
 def _smoothed(losses: list[float]) -> np.ndarray:

@@ -186,7 +186,9 @@ class LearningRateDisplay:
         """Run a range test: a step at each of many rising rates, until the loss explodes.
 
         The loss is smoothed, m_k = 0.9 m_(k-1) + 0.1 loss_k over 1 - 0.9^k. Safe is from where
-        a tenth of its whole fall has happened to a third of the rate where it is lowest.
+        a tenth of its whole fall has happened to a third of the rate where it is lowest. It has
+        exploded at four times its lowest value; a ``CustomLoss``, which may have any constant
+        added to it, where it rose by twice as much as it fell.
         Recommended is the geometric mean of the valley, half-way down the longest decreasing
         subsequence, and of a tenth of the rate where the loss is lowest.
 

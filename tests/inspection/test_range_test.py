@@ -1,14 +1,14 @@
-"""The range test: it takes what fit takes."""
+"""The range test: it takes what fit takes, and knows an explosion when it sees one."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
-from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
 from sklearn.exceptions import DataConversionWarning
 
-from bpestimator import BackpropClassifier, LearningRateDisplay
+from bpestimator import BackpropClassifier, BackpropRegressor, CustomLoss, LearningRateDisplay
 
 X, Y = load_iris(return_X_y=True)
 ROWS, LABELS = make_multilabel_classification(60, random_state=0)
@@ -135,3 +135,33 @@ def test_global_random_numbers_are_spent_on_steps_alone():
 def test_rates_that_make_no_axis_are_refused(options, error, match):
     with pytest.raises(error, match=match):
         run(CLF, X, Y, **options)
+
+
+# Explosions
+
+
+def squares(constant):
+    return CustomLoss(lambda y, p: (p - y) ** 2 / 2 + constant, lambda y, p: p - y)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("constant", [-1e5, -0.5, 0, 1e3])
+def test_a_constant_added_to_the_loss_changes_nothing(solver, constant):
+    rows, y = load_diabetes(return_X_y=True)
+    y = y / 100  # no loss is above 6
+    named, own = (
+        run(BackpropRegressor(loss, solver=solver, random_state=0), rows, y)
+        for loss in ("squared_error", squares(constant))
+    )
+    assert own.recommended == named.recommended
+    assert own.interval == named.interval
+    assert own.diverged_from is not None
+    steps = min(own.rates.size, named.rates.size)
+    np.testing.assert_allclose(own.values[:steps] - constant, named.values[:steps], rtol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_losses_that_differ_from_batch_to_batch_are_no_explosion(seed):
+    rows, y = load_diabetes(return_X_y=True)
+    net = BackpropRegressor(squares(-100), batch_size=4, random_state=seed)
+    assert run(net, rows, y / 100).rates.size > 70
