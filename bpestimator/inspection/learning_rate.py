@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
 from bpestimator.inspection._range_test import range_test, rising_rates
+from bpestimator.inspection._reading import Reading, read_search
 
 
 class LearningRateDisplay:
@@ -107,7 +105,7 @@ class LearningRateDisplay:
             The searched parameter; None finds ``learning_rate`` or ``learning_rate_init``,
             in a Pipeline too.
         metric : str, default=None
-            Of several metrics; None for the one that ``refit`` names.
+            Of several metrics; None for the only one, or the one that ``refit`` names.
         plot : bool, default=True
             Whether to draw at once.
         ax : matplotlib Axes, default=None
@@ -123,48 +121,28 @@ class LearningRateDisplay:
         NotFittedError
             If the search has not been fitted.
         ValueError
-            If the search was not over numbers as learning rates, or no fit has a score.
+            If the search was not over numbers as learning rates, no fit has a score, or
+            several metrics were scored and neither ``metric`` nor ``refit`` names one.
 
         Warns
         -----
         UserWarning
-            If the best rate is at an end of those searched.
+            If the best rate is at an end of those searched, or candidates are left out: those
+            whose rate is no number, such as "auto" or "cosine", or that have no score.
         """
-        if not hasattr(search, "cv_results_"):
-            raise NotFittedError(
-                "LearningRateDisplay.from_search takes a search, such as LockstepGridSearchCV, "
-                f"that has been fitted. Got {search!r}. Call its fit first; for an estimator, use "
-                "LearningRateDisplay.from_estimator."
-            )
-        results = search.cv_results_
-        name = _rate_of(results) if param_name is None else f"param_{param_name}"
-        metric = metric or (search.refit if isinstance(search.refit, str) else "score")
-        for column in (name, f"mean_test_{metric}"):
-            if column not in results:
-                raise ValueError(f"cv_results_ has no {column!r}, only {sorted(results)}.")
-        rates, means, errors, params = _best_of_each_rate(results, name, metric)
-        best = int(means.argmax())
-        if len(rates) > 1 and best in (0, len(rates) - 1):
-            side, further = ("lowest", "lower") if best == 0 else ("highest", "higher")
-            warnings.warn(
-                f"The best learning rate, {rates[best]:g}, is the {side} that was searched: a "
-                f"{further} one may be better still. Widen the grid.",
-                stacklevel=2,
-            )
-        good = means >= means[best] - errors[best]
-        low = high = best
-        while low > 0 and good[low - 1]:
-            low -= 1
-        while high < len(rates) - 1 and good[high + 1]:
-            high += 1
+        found = read_search(search, param_name, metric)
+        low, high = _plateau(found)
+        for message in (found.left_out, _end_of_grid(found)):
+            if message:
+                warnings.warn(message, stacklevel=2)
         display = cls(
-            rates=rates,
-            values=means,
-            spread=errors,
-            interval=(float(rates[low]), float(rates[high])),
-            recommended=float(np.sqrt(rates[low] * rates[high])),
-            value_name="mean cross-validated score",
-            params=params,
+            rates=found.rates,
+            values=found.means,
+            spread=found.errors,
+            interval=(low, high),
+            recommended=float(np.sqrt(low * high)),
+            value_name=f"mean cross-validated {found.score_name}",
+            params=found.params,
         )
         return display.plot(ax, **kwargs) if plot else display
 
@@ -216,7 +194,7 @@ class LearningRateDisplay:
         Raises
         ------
         TypeError
-            For an estimator that is not ours, or a keyword that nobody takes.
+            For an estimator that is not ours.
         ValueError
             For a solver without a learning rate, rates that do not rise from above 0, or what
             ``fit`` would refuse.
@@ -317,76 +295,25 @@ class LearningRateDisplay:
             )
 
 
-def _is_split(key: str, metric: str) -> bool:
-    return key.startswith("split") and key.endswith(f"_test_{metric}")
+def _plateau(found: Reading) -> tuple[float, float]:
+    """The ends of the run of rates around the best that score within its standard error."""
+    best = int(found.means.argmax())
+    good = found.means >= found.means[best] - found.errors[best]
+    low = high = best
+    while low > 0 and good[low - 1]:
+        low -= 1
+    while high < len(good) - 1 and good[high + 1]:
+        high += 1
+    return float(found.rates[low]), float(found.rates[high])
 
 
-def _rate_of(results: dict[str, Any]) -> str:
-    """The column of the learning rate; ValueError unless there is exactly one."""
-    names = ("learning_rate", "learning_rate_init")
-    found = [
-        key
-        for key in results
-        if key.startswith("param_")
-        and key.removeprefix("param_").split("__")[-1] in names
-        and any(_is_number(value) for value in np.ma.compressed(results[key]))
-    ]
-    if len(found) != 1:
-        searched = sorted(key.removeprefix("param_") for key in results if key.startswith("param_"))
-        raise ValueError(
-            "The search must have tried numbers for one of learning_rate and learning_rate_init; "
-            f"else say param_name=... Searched were {searched}."
-        )
-    return found[0]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-class _Candidate(NamedTuple):
-    """Mean score and its standard error, over all folds and seeds, and the other parameters."""
-
-    mean: float
-    error: float
-    params: dict[str, Any]
-
-
-def _best_of_each_rate(
-    results: dict[str, Any], name: str, metric: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-    """Each rate, with mean, standard error and other parameters of its best candidate."""
-    best: dict[float, _Candidate] = {}
-    for rate, candidate in _candidates(results, name, metric):
-        if np.isfinite(candidate.mean) and (rate not in best or candidate.mean > best[rate].mean):
-            best[rate] = candidate
-    if not best:
-        raise ValueError(
-            f"No candidate with a number as {name.removeprefix('param_')} has a score."
-        )
-    rates = sorted(best)
-    means, errors, params = zip(*(best[rate] for rate in rates), strict=True)
-    return np.array(rates), np.array(means), np.array(errors), list(params)
-
-
-def _candidates(
-    results: dict[str, Any], name: str, metric: str
-) -> Iterator[tuple[float, _Candidate]]:
-    """Each candidate with its rate, where that is a number; seeds count as one."""
-    scores = np.array([results[key] for key in results if _is_split(key, metric)]).T
-    alike: dict[Any, tuple[dict[str, Any], list[np.ndarray]]] = {}
-    for number, (rate, all_params) in enumerate(zip(results[name], results["params"], strict=True)):
-        if not _is_number(rate):
-            continue
-        params = {
-            key: value
-            for key, value in all_params.items()
-            if f"param_{key}" != name and key.split("__")[-1] != "random_state"
-        }
-        halving = results["iter"][number] if "iter" in results else None
-        key = (float(rate), halving, repr(sorted(params.items())))
-        alike.setdefault(key, (params, []))[1].append(scores[number])
-    for (rate, *_), (params, of_seeds) in alike.items():
-        pooled = np.concatenate(of_seeds)
-        error = float(pooled.std() / np.sqrt(pooled.size))
-        yield rate, _Candidate(float(pooled.mean()), error, params)
+def _end_of_grid(found: Reading) -> str:
+    """What to say where no rate beyond the best was searched; empty where there was."""
+    best, last = int(found.means.argmax()), len(found.rates) - 1
+    if last == 0 or best not in (0, last):
+        return ""
+    side, further = ("lowest", "lower") if best == 0 else ("highest", "higher")
+    return (
+        f"The best learning rate, {found.rates[best]:g}, is the {side} that was searched: a "
+        f"{further} one may be better still. Widen the grid."
+    )

@@ -121,32 +121,6 @@ def test_seeds_count_as_one_candidate():
     assert_allclose(display.rates, RATES)
 
 
-def test_candidates_without_a_score_or_a_rate_are_left_out():
-    search = Search([0.5, np.nan, 0.9, 0.8], [0.01] * 4)
-    rates = np.ma.array([1e-4, 1e-3, 1e-2, "cosine"], dtype=object, mask=[0, 0, 0, 0])
-    search.cv_results_["param_learning_rate"] = rates
-    with pytest.warns(UserWarning, match="highest"):
-        display = LearningRateDisplay.from_search(search, plot=False)
-    assert_allclose(display.rates, [1e-4, 1e-2])
-
-
-def test_other_searches_are_refused():
-    with pytest.raises(ValueError, match=r"must have tried numbers.*Searched were \['alpha'\]"):
-        LearningRateDisplay.from_search(Search([1.0, 2.0], [0, 0], name="alpha"))
-    with pytest.raises(ValueError, match="has no 'mean_test_f1'"):
-        LearningRateDisplay.from_search(Search([1.0, 2.0], [0, 0]), metric="f1")
-    with pytest.raises(ValueError, match="No candidate"):
-        LearningRateDisplay.from_search(Search([np.nan, np.nan], [0, 0]))
-
-
-def test_several_metrics():
-    search = Search([0.5, 0.9, 0.6], [0.0] * 3)
-    search.cv_results_.update(Search([0.1, 0.2, 0.15], [0.0] * 3, metric="f1").cv_results_)
-    search.refit = "f1"
-    display = LearningRateDisplay.from_search(search, plot=False)
-    assert_allclose(display.values, [0.1, 0.2, 0.15])
-
-
 # From an estimator
 
 
