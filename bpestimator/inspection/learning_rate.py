@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bpestimator.inspection._matplotlib import matplotlib
 from bpestimator.inspection._range_test import range_test, rising_rates
 from bpestimator.inspection._reading import Reading, read_search
 
@@ -77,6 +78,13 @@ class LearningRateDisplay:
         self.diverged_from = diverged_from
         self.value_name = value_name
         self.params = params
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return (
+            f"LearningRateDisplay(recommended={self.recommended:.3g}, "
+            f"interval=({low:.3g}, {high:.3g}))"
+        )
 
     @classmethod
     def from_search(
@@ -230,45 +238,11 @@ class LearningRateDisplay:
         ImportError
             Without matplotlib.
         """
-        try:
-            from matplotlib import pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                'LearningRateDisplay draws with matplotlib: pip install "bpestimator[plot]"'
-            ) from error
         if ax is None:
-            _, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
-        is_search = self.spread is not None
-        of_values = "C0"
-        if self.spread is not None:
-            ax.fill_between(
-                self.rates,
-                self.values - self.spread,
-                self.values + self.spread,
-                alpha=0.2,
-                linewidth=0,
-                color=of_values,
-                label="± 1 standard error",
-            )
-        style = {"color": of_values, "marker": "o" if is_search else "", "label": self.value_name}
-        (self.line_,) = ax.plot(self.rates, self.values, **{**style, **kwargs})
-        low, high = self.interval
-        label = "within 1 standard error of the best" if is_search else "safe"
-        ax.axvspan(
-            low,
-            high,
-            alpha=0.15,
-            color="C2",
-            linewidth=4,  # to be seen where the interval is but one rate
-            label=f"{label}: {low:.2g} to {high:.2g}",
-        )
-        ax.axvline(
-            self.recommended,
-            color="C3",
-            linestyle="--",
-            label=f"recommended: {self.recommended:.2g}",
-        )
-        if not is_search:
+            _, ax = matplotlib().pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+        self._draw_values(ax, kwargs)
+        self._draw_interval(ax)
+        if self.spread is None:
             self._draw_divergence(ax)
         ax.set_xscale("log")
         ax.set_xlabel("learning rate")
@@ -277,6 +251,42 @@ class LearningRateDisplay:
         ax.legend(framealpha=1)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _draw_values(self, ax: Any, properties: dict[str, Any]) -> None:
+        """Draw the line, with a band of its standard errors if it has any."""
+        color, marker = "C0", ""
+        if self.spread is not None:
+            marker = "o"
+            ax.fill_between(
+                self.rates,
+                self.values - self.spread,
+                self.values + self.spread,
+                alpha=0.2,
+                linewidth=0,
+                color=color,
+                label="± 1 standard error",
+            )
+        style = {"color": color, "marker": marker, "label": self.value_name}
+        style |= matplotlib().cbook.normalize_kwargs(properties, matplotlib().lines.Line2D)
+        (self.line_,) = ax.plot(self.rates, self.values, **style)
+
+    def _draw_interval(self, ax: Any) -> None:
+        """Shade the interval, and mark the rate recommended."""
+        low, high = self.interval
+        of_what = "safe" if self.spread is None else "within 1 standard error of the best"
+        look = {"alpha": 0.15, "color": "C2"}
+        if low < high:
+            label = f"{of_what}: {low:.2g} to {high:.2g}"
+            ax.axvspan(low, high, linewidth=0, label=label, **look)
+        else:  # a strip as wide on every axis: nobody knows how far it reaches
+            look |= {"linewidth": 12, "solid_capstyle": "butt"}
+            ax.axvline(low, label=f"{of_what}: only {low:.2g}", **look)
+        ax.axvline(
+            self.recommended,
+            color="C3",
+            linestyle="--",
+            label=f"recommended: {self.recommended:.2g}",
+        )
 
     def _draw_divergence(self, ax: Any) -> None:
         """Shade where the loss explodes, and keep it from dwarfing the rest."""

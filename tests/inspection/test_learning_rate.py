@@ -196,6 +196,41 @@ def test_draws_a_range_test_on_given_axes(pyplot):
     assert display.plot().ax_ is not ax
 
 
+@pytest.mark.parametrize(
+    ("means", "label"),
+    [
+        ([0.5, 0.79, 0.8, 0.785, 0.6], "within 1 standard error of the best: 0.0001 to 0.01"),
+        ([0.5, 0.6, 0.8, 0.6, 0.5], "within 1 standard error of the best: only 0.001"),
+    ],
+)
+def test_the_legend_tells_the_plateau(pyplot, means, label):
+    display = LearningRateDisplay.from_search(Search(means, [0.04] * 5))
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert label in labels
+
+
+def test_a_plateau_of_one_rate_can_be_seen(pyplot):
+    display = LearningRateDisplay.from_search(Search([0.5, 0.6, 0.8, 0.6, 0.5], [0.01] * 5))
+    (strip,) = [line for line in display.ax_.lines if "only" in line.get_label()]
+    assert set(strip.get_xdata()) == {1e-3}
+    widths = {line.get_label(): line.get_linewidth() for line in display.ax_.lines}
+    assert strip.get_linewidth() > 4 * widths["recommended: 0.001"]
+
+
+def test_axes_are_named_after_the_score(pyplot):
+    search = Search([0.5, 0.8, 0.6], [0.01] * 3)
+    search.scoring = "roc_auc_ovr"
+    display = LearningRateDisplay.from_search(search)
+    assert display.ax_.get_ylabel() == "mean cross-validated roc_auc_ovr"
+
+
+def test_prints_what_it_found():
+    display = LearningRateDisplay.from_search(
+        Search([0.5, 0.79, 0.8, 0.785, 0.6], [0.04] * 5), plot=False
+    )
+    assert repr(display) == "LearningRateDisplay(recommended=0.001, interval=(0.0001, 0.01))"
+
+
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     real = builtins.__import__
 
