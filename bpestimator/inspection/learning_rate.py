@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.inspection._matplotlib import matplotlib
+from bpestimator.inspection._matplotlib import check_keywords, matplotlib
 from bpestimator.inspection._range_test import range_test, rising_rates
 from bpestimator.inspection._reading import Reading, read_search
 
@@ -128,6 +128,8 @@ class LearningRateDisplay:
         ------
         NotFittedError
             If the search has not been fitted.
+        TypeError
+            For a keyword that nobody takes.
         ValueError
             If the search was not over numbers as learning rates, no fit has a score, or
             several metrics were scored and neither ``metric`` nor ``refit`` names one.
@@ -138,6 +140,7 @@ class LearningRateDisplay:
             If the best rate is at an end of those searched, or candidates are left out: those
             whose rate is no number, such as "auto" or "cosine", or that have no score.
         """
+        check_keywords(kwargs, cls.from_search)
         found = read_search(search, param_name, metric)
         low, high = _plateau(found)
         for message in (found.left_out, _end_of_grid(found)):
@@ -202,11 +205,12 @@ class LearningRateDisplay:
         Raises
         ------
         TypeError
-            For an estimator that is not ours.
+            For an estimator that is not ours, or a keyword that nobody takes.
         ValueError
             For a solver without a learning rate, rates that do not rise from above 0, or what
             ``fit`` would refuse.
         """
+        check_keywords(kwargs, cls.from_estimator)
         rates = rising_rates(low, high, n_steps)
         found = range_test(estimator, X, y, rates, sample_weight)
         display = cls(
@@ -237,7 +241,10 @@ class LearningRateDisplay:
         ------
         ImportError
             Without matplotlib.
+        TypeError
+            For a keyword that the line does not take.
         """
+        check_keywords(kwargs, self.plot)
         if ax is None:
             _, ax = matplotlib().pyplot.subplots(figsize=(7, 4.2), layout="constrained")
         self._draw_values(ax, kwargs)

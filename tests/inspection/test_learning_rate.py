@@ -231,6 +231,44 @@ def test_prints_what_it_found():
     assert repr(display) == "LearningRateDisplay(recommended=0.001, interval=(0.0001, 0.01))"
 
 
+# Keywords
+
+
+@pytest.mark.parametrize("plot", [True, False])
+@pytest.mark.parametrize(
+    ("method", "keyword", "match"),
+    [
+        ("from_estimator", "min_rate", r"low, high, n_steps, plot, ax, and .*Got 'min_rate'\."),
+        ("from_estimator", "n_step", r"Got 'n_step'\. Did you mean 'n_steps'\?"),
+        ("from_estimator", "sample_weights", "Did you mean 'sample_weight'"),
+        ("from_search", "metrics", r"param_name, metric, .*Did you mean 'metric'\?"),
+        ("from_search", "colour", r"Did you mean 'color'\?"),
+    ],
+)
+def test_a_keyword_that_nobody_takes_is_refused_at_once(method, keyword, match, plot):
+    # None is no estimator and no search, which would be said next.
+    data = [None] * (3 if method == "from_estimator" else 1)
+    with pytest.raises(TypeError, match=f"LearningRateDisplay.{method} takes .*{match}"):
+        getattr(LearningRateDisplay, method)(*data, plot=plot, **{keyword: 1})
+
+
+def test_plot_refuses_what_the_line_does_not_take(pyplot):
+    display = LearningRateDisplay.from_search(Search([0.5, 0.8, 0.6], [0.01] * 3), plot=False)
+    with pytest.raises(TypeError, match=r"plot takes ax, .*Got 'lable'\. Did you mean 'label'\?"):
+        display.plot(lable="rates")
+    assert pyplot.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("color", "k"), ("c", "k"), ("lw", 3), ("marker", "s"), ("label", "mine"), ("zorder", 9)],
+)
+def test_properties_of_the_line_reach_it(pyplot, keyword, value):
+    search = Search([0.5, 0.8, 0.6], [0.01] * 3)
+    line = LearningRateDisplay.from_search(search, **{keyword: value}).line_
+    assert pyplot.getp(line, keyword) == value
+
+
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     real = builtins.__import__
 
