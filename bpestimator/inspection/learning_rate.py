@@ -175,11 +175,13 @@ class LearningRateDisplay:
         """Run a range test: a step at each of many rising rates, until the loss explodes.
 
         The loss is smoothed, m_k = 0.9 m_(k-1) + 0.1 loss_k over 1 - 0.9^k. Safe is from where
-        a tenth of its whole fall has happened to a third of the rate where it is lowest. It has
-        exploded at four times its lowest value; a ``CustomLoss``, which may have any constant
-        added to it, where it rose by twice as much as it fell.
+        a tenth of its whole fall has happened to a third of the rate where it is lowest.
         Recommended is the geometric mean of the valley, half-way down the longest decreasing
         subsequence, and of a tenth of the rate where the loss is lowest.
+
+        The loss has exploded where it is four times its lowest value. A ``CustomLoss`` may have
+        any constant added to it, which makes no difference: it has exploded where it rose twice
+        as far as it fell.
 
         Source: Smith, WACV 2017 (arXiv 1506.01186), section 3.3.
 
