@@ -11,12 +11,15 @@ from bpestimator.estimators.lockstep import (
     why_alone,
 )
 from bpestimator.estimators.regressor import BackpropRegressor
+from bpestimator.estimators.rows import Rows, checked_rows
 
 __all__ = [
     "SMALLEST_GROUP",
     "BackpropClassifier",
     "BackpropRegressor",
     "Fold",
+    "Rows",
+    "checked_rows",
     "fit_in_lockstep",
     "has_callbacks",
     "lockstep_key",

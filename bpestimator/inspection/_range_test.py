@@ -9,20 +9,27 @@ Source: Smith, WACV 2017 (arXiv 1506.01186), section 3.3.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from math import inf
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils import check_random_state, check_scalar
 
-from bpestimator.estimators import BackpropClassifier, BackpropRegressor
+from bpestimator.estimators import BackpropClassifier, BackpropRegressor, Rows, checked_rows
+from bpestimator.nn import CustomLoss
 
 # The share of the last losses in the smoothed one.
 SMOOTHING = 0.9
 # A smoothed loss this many times the lowest has diverged.
 DIVERGED = 4.0
+# So has, where 0 means nothing, one that rose this many times as far as it fell.
+UNDONE = 2.0
+# So many losses at the beginning tell how much batches differ.
+FEW = 10
 # The interval begins where this share of the whole fall has happened, and ends at this share of
 # the rate with the lowest loss, where steps are about to be too large.
 BEGUN, BEFORE_LOWEST = 0.1, 1 / 3
@@ -44,50 +51,38 @@ class RangeTest(NamedTuple):
     recommended: float
 
 
+def rising_rates(low: float, high: float, n_steps: int) -> np.ndarray:
+    """Rates evenly spaced on the logarithmic axis; ValueError for what makes no such axis."""
+    for name, value, kind in (
+        ("low", low, Real),
+        ("high", high, Real),
+        ("n_steps", n_steps, Integral),
+    ):
+        check_scalar(value, name, kind)
+    if not 0 < low < high < inf:
+        raise ValueError(
+            f"Rates must rise from above 0, and end below infinity. Got low={low!r} and "
+            f"high={high!r}."
+        )
+    if n_steps < 10:
+        raise ValueError(f"n_steps must be at least 10 to show a curve. Got {n_steps!r}.")
+    return np.geomspace(low, high, n_steps)
+
+
 def range_test(
     estimator: Any, X: Any, y: Any, rates: np.ndarray, sample_weight: Any = None
 ) -> RangeTest:
     """Take a step of a clone at each of the rates, until the loss explodes."""
-    net, X = _prepared(estimator, X, y)
-    is_classifier = isinstance(net, BackpropClassifier)
-    n_rows = X.shape[0]
-    y = y.iloc[:] if hasattr(y, "iloc") else np.asarray(y)
-    y = y.to_numpy() if hasattr(y, "to_numpy") else y
-    weight = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, float)
-    if is_classifier and net.class_weight is not None:
-        weight = weight * compute_sample_weight(net.class_weight, y)
-        net.set_params(class_weight=None)
-    known = {}
-    if is_classifier:
-        known["classes"] = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
-    size = min(200, n_rows) if net.batch_size == "auto" else min(net.batch_size, n_rows)
-    rng = check_random_state(net.random_state)
-    order = np.empty(0, int)
-    losses: list[float] = []
-    for rate in rates:
-        if order.size < size:
-            order = np.concatenate([order, rng.permutation(n_rows)])
-        rows, order = np.sort(order[:size]), order[size:]
-        net.set_params(learning_rate=float(rate))
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it is meant to diverge
-                net.partial_fit(X[rows], y[rows], weight[rows], **known)
-        except ValueError:
-            if not losses:
-                raise
-            break
-        losses.append(net.loss_)
-        smooth = _smoothed(losses)
-        if not smooth[-1] < DIVERGED * smooth.min():
-            break
-    return _read(rates, _smoothed(losses))
+    net, X = _network_and_its_input(clone(estimator), X, y)
+    rows = _that_count(checked_rows(net, X, y, sample_weight))
+    losses, exploded = _take_steps(_ready_for_steps(net, rows.X.shape[0]), rows, rates)
+    return _read(rates[: len(losses)], _smoothed(losses), exploded)
 
 
-def _prepared(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
-    """The network, unfitted and fit for single steps, and its X."""
-    estimator = clone(estimator)
-    net = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+def _network_and_its_input(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
+    """The network, and X as the steps before it, if any, hand it on."""
+    is_pipeline = isinstance(estimator, Pipeline)
+    net = estimator.steps[-1][1] if is_pipeline else estimator
     if not isinstance(net, (BackpropClassifier, BackpropRegressor)):
         raise TypeError(
             "LearningRateDisplay.from_estimator takes a BackpropClassifier, a BackpropRegressor, "
@@ -95,12 +90,76 @@ def _prepared(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
         )
     if net.solver == "lbfgs":
         raise ValueError("solver='lbfgs' has no learning rate to test. Choose another solver.")
-    if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
+    if is_pipeline and len(estimator.steps) > 1:
         X = estimator[:-1].fit_transform(X, y)
-    X = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X)
-    size = "auto" if net.batch_size == "auto" else min(net.batch_size, X.shape[0])
-    net.set_params(early_stopping=False, shuffle=False, verbose=False, batch_size=size)
-    return net.set_params(scoring=None, max_time=None), X
+    return net, X
+
+
+def _that_count(rows: Rows) -> Rows:
+    """Without rows of weight 0, which teach nothing: a batch of them alone has no loss."""
+    X, y, weight, classes = rows
+    X = X.tocsr() if hasattr(X, "tocsr") else X
+    counts = weight != 0
+    if not counts.all():
+        X, y, weight = X[counts], y[counts], weight[counts]
+    return Rows(X, y, weight, classes)
+
+
+def _ready_for_steps(net: Any, n_rows: int) -> Any:
+    """The network with all set aside that has no place in a single step."""
+    size = min(200 if net.batch_size == "auto" else net.batch_size, n_rows)
+    net.set_params(batch_size=size, shuffle=False, early_stopping=False, verbose=False)
+    if isinstance(net, BackpropClassifier):
+        net.set_params(class_weight=None)  # the rows' weights have it
+    return net.set_params(scoring=None, max_time=None)
+
+
+def _take_steps(net: Any, rows: Rows, rates: np.ndarray) -> tuple[list[float], bool]:
+    """The loss of the batch before each step, and whether it exploded in the end."""
+    X, y, weight, classes = rows
+    announced = {} if classes is None else {"classes": classes}
+    has_zero = not isinstance(net.loss, CustomLoss)
+    losses: list[float] = []
+    batches = _batches(X.shape[0], net.batch_size, check_random_state(net.random_state))
+    for rate, batch in zip(rates, batches, strict=False):
+        net.set_params(learning_rate=float(rate))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it is meant to diverge
+                net.partial_fit(X[batch], y[batch], weight[batch], **announced)
+        except ValueError:  # no finite weights are left
+            if not losses:
+                raise
+            return losses, True
+        losses.append(net.loss_)
+        if _has_exploded(losses, has_zero=has_zero):
+            return losses, True
+    return losses, False
+
+
+def _batches(n_rows: int, size: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
+    """Rows of one batch after another, without end, from one permutation after another."""
+    order = np.empty(0, int)
+    while True:
+        if order.size < size:
+            order = np.concatenate([order, rng.permutation(n_rows)])
+        yield np.sort(order[:size])
+        order = order[size:]
+
+
+def _has_exploded(losses: list[float], *, has_zero: bool) -> bool:
+    """Whether the latest loss, smoothed, is too far above the lowest.
+
+    A loss that is 0 at best has a natural scale, its lowest value. One of the user's own may have
+    any constant added to it: then the scale is how far it fell, or how far the first few losses,
+    at rates too small to matter, lie apart.
+    """
+    smooth = _smoothed(losses)
+    lowest = smooth.min()
+    if has_zero:
+        return not smooth[-1] <= DIVERGED * lowest
+    scale = max(smooth[0] - lowest, np.ptp(losses[:FEW]))
+    return not smooth[-1] <= lowest + UNDONE * scale
 
 
 def _smoothed(losses: list[float]) -> np.ndarray:
@@ -112,10 +171,8 @@ def _smoothed(losses: list[float]) -> np.ndarray:
     return np.array(means)
 
 
-def _read(all_rates: np.ndarray, losses: np.ndarray) -> RangeTest:
+def _read(rates: np.ndarray, losses: np.ndarray, exploded: bool) -> RangeTest:
     """Find the valley, what is safe around it, and where it ends."""
-    rates = all_rates[: losses.size]
-    exploded = rates.size < all_rates.size or not losses[-1] < DIVERGED * losses.min()
     seen = np.where(np.isfinite(losses), losses, np.inf)
     lowest = int(seen.argmin())
     begun = seen[0] - BEGUN * (seen[0] - seen[lowest])

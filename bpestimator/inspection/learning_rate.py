@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Iterator
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
-from bpestimator.inspection._range_test import range_test
+from bpestimator.inspection._matplotlib import check_keywords, matplotlib
+from bpestimator.inspection._range_test import range_test, rising_rates
+from bpestimator.inspection._reading import Reading, read_search
 
 
 class LearningRateDisplay:
@@ -81,6 +79,13 @@ class LearningRateDisplay:
         self.value_name = value_name
         self.params = params
 
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return (
+            f"LearningRateDisplay(recommended={self.recommended:.3g}, "
+            f"interval=({low:.3g}, {high:.3g}))"
+        )
+
     @classmethod
     def from_search(
         cls,
@@ -108,7 +113,7 @@ class LearningRateDisplay:
             The searched parameter; None finds ``learning_rate`` or ``learning_rate_init``,
             in a Pipeline too.
         metric : str, default=None
-            Of several metrics; None for the one that ``refit`` names.
+            Of several metrics; None for the only one, or the one that ``refit`` names.
         plot : bool, default=True
             Whether to draw at once.
         ax : matplotlib Axes, default=None
@@ -123,49 +128,32 @@ class LearningRateDisplay:
         ------
         NotFittedError
             If the search has not been fitted.
+        TypeError
+            For a keyword that nobody takes.
         ValueError
-            If the search was not over numbers as learning rates, or no fit has a score.
+            If the search was not over numbers as learning rates, no fit has a score, or
+            several metrics were scored and neither ``metric`` nor ``refit`` names one.
 
         Warns
         -----
         UserWarning
-            If the best rate is at an end of those searched.
+            If the best rate is at an end of those searched, or candidates are left out: those
+            whose rate is no number, such as "auto" or "cosine", or that have no score.
         """
-        if not hasattr(search, "cv_results_"):
-            raise NotFittedError(
-                "LearningRateDisplay.from_search takes a search, such as LockstepGridSearchCV, "
-                f"that has been fitted. Got {search!r}. Call its fit first; for an estimator, use "
-                "LearningRateDisplay.from_estimator."
-            )
-        results = search.cv_results_
-        name = _rate_of(results) if param_name is None else f"param_{param_name}"
-        metric = metric or (search.refit if isinstance(search.refit, str) else "score")
-        for column in (name, f"mean_test_{metric}"):
-            if column not in results:
-                raise ValueError(f"cv_results_ has no {column!r}, only {sorted(results)}.")
-        rates, means, errors, params = _best_of_each_rate(results, name, metric)
-        best = int(means.argmax())
-        if len(rates) > 1 and best in (0, len(rates) - 1):
-            side, further = ("lowest", "lower") if best == 0 else ("highest", "higher")
-            warnings.warn(
-                f"The best learning rate, {rates[best]:g}, is the {side} that was searched: a "
-                f"{further} one may be better still. Widen the grid.",
-                stacklevel=2,
-            )
-        good = means >= means[best] - errors[best]
-        low = high = best
-        while low > 0 and good[low - 1]:
-            low -= 1
-        while high < len(rates) - 1 and good[high + 1]:
-            high += 1
+        check_keywords(kwargs, cls.from_search)
+        found = read_search(search, param_name, metric)
+        low, high = _plateau(found)
+        for message in (found.left_out, _end_of_grid(found)):
+            if message:
+                warnings.warn(message, stacklevel=2)
         display = cls(
-            rates=rates,
-            values=means,
-            spread=errors,
-            interval=(float(rates[low]), float(rates[high])),
-            recommended=float(np.sqrt(rates[low] * rates[high])),
-            value_name="mean cross-validated score",
-            params=params,
+            rates=found.rates,
+            values=found.means,
+            spread=found.errors,
+            interval=(low, high),
+            recommended=float(np.sqrt(low * high)),
+            value_name=f"mean cross-validated {found.score_name}",
+            params=found.params,
         )
         return display.plot(ax, **kwargs) if plot else display
 
@@ -191,6 +179,10 @@ class LearningRateDisplay:
         Recommended is the geometric mean of the valley, half-way down the longest decreasing
         subsequence, and of a tenth of the rate where the loss is lowest.
 
+        The loss has exploded where it is four times its lowest value. A ``CustomLoss`` may have
+        any constant added to it, which makes no difference: it has exploded where it rose twice
+        as far as it fell.
+
         Source: Smith, WACV 2017 (arXiv 1506.01186), section 3.3.
 
         Parameters
@@ -198,7 +190,7 @@ class LearningRateDisplay:
         estimator : BackpropClassifier, BackpropRegressor, or a Pipeline that ends in one
             Left as it is: a clone takes the steps.
         X, y, sample_weight : array-like
-            As ``fit`` takes them.
+            As ``fit`` takes them. Rows of weight 0 have no part in the test.
         low, high : float, default=1e-6, 10
             The first rate and the last.
         n_steps : int, default=100
@@ -215,15 +207,14 @@ class LearningRateDisplay:
         Raises
         ------
         TypeError
-            For an estimator that is not ours.
+            For an estimator that is not ours, or a keyword that nobody takes.
         ValueError
-            For a solver without a learning rate, or rates that do not rise from above 0.
+            For a solver without a learning rate, rates that do not rise from above 0, or what
+            ``fit`` would refuse.
         """
-        if not (isinstance(low, Real) and isinstance(high, Real) and 0 < low < high):
-            raise ValueError(f"Rates must rise from above 0. Got low={low!r} and high={high!r}.")
-        if n_steps < 10:
-            raise ValueError(f"n_steps must be at least 10 to show a curve. Got {n_steps!r}.")
-        found = range_test(estimator, X, y, np.geomspace(low, high, n_steps), sample_weight)
+        check_keywords(kwargs, cls.from_estimator)
+        rates = rising_rates(low, high, n_steps)
+        found = range_test(estimator, X, y, rates, sample_weight)
         display = cls(
             rates=found.rates,
             values=found.losses,
@@ -252,46 +243,15 @@ class LearningRateDisplay:
         ------
         ImportError
             Without matplotlib.
+        TypeError
+            For a keyword that the line does not take.
         """
-        try:
-            from matplotlib import pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                'LearningRateDisplay draws with matplotlib: pip install "bpestimator[plot]"'
-            ) from error
+        check_keywords(kwargs, self.plot)
         if ax is None:
-            _, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
-        is_search = self.spread is not None
-        of_values = "C0"
-        if self.spread is not None:
-            ax.fill_between(
-                self.rates,
-                self.values - self.spread,
-                self.values + self.spread,
-                alpha=0.2,
-                linewidth=0,
-                color=of_values,
-                label="± 1 standard error",
-            )
-        style = {"color": of_values, "marker": "o" if is_search else "", "label": self.value_name}
-        (self.line_,) = ax.plot(self.rates, self.values, **{**style, **kwargs})
-        low, high = self.interval
-        label = "within 1 standard error of the best" if is_search else "safe"
-        ax.axvspan(
-            low,
-            high,
-            alpha=0.15,
-            color="C2",
-            linewidth=4,  # to be seen where the interval is but one rate
-            label=f"{label}: {low:.2g} to {high:.2g}",
-        )
-        ax.axvline(
-            self.recommended,
-            color="C3",
-            linestyle="--",
-            label=f"recommended: {self.recommended:.2g}",
-        )
-        if not is_search:
+            _, ax = matplotlib().pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+        self._draw_values(ax, kwargs)
+        self._draw_interval(ax)
+        if self.spread is None:
             self._draw_divergence(ax)
         ax.set_xscale("log")
         ax.set_xlabel("learning rate")
@@ -300,6 +260,42 @@ class LearningRateDisplay:
         ax.legend(framealpha=1)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _draw_values(self, ax: Any, properties: dict[str, Any]) -> None:
+        """Draw the line, with a band of its standard errors if it has any."""
+        color, marker = "C0", ""
+        if self.spread is not None:
+            marker = "o"
+            ax.fill_between(
+                self.rates,
+                self.values - self.spread,
+                self.values + self.spread,
+                alpha=0.2,
+                linewidth=0,
+                color=color,
+                label="± 1 standard error",
+            )
+        style = {"color": color, "marker": marker, "label": self.value_name}
+        style |= matplotlib().cbook.normalize_kwargs(properties, matplotlib().lines.Line2D)
+        (self.line_,) = ax.plot(self.rates, self.values, **style)
+
+    def _draw_interval(self, ax: Any) -> None:
+        """Shade the interval, and mark the rate recommended."""
+        low, high = self.interval
+        of_what = "safe" if self.spread is None else "within 1 standard error of the best"
+        look = {"alpha": 0.15, "color": "C2"}
+        if low < high:
+            label = f"{of_what}: {low:.2g} to {high:.2g}"
+            ax.axvspan(low, high, linewidth=0, label=label, **look)
+        else:  # a strip as wide on every axis: nobody knows how far it reaches
+            look |= {"linewidth": 12, "solid_capstyle": "butt"}
+            ax.axvline(low, label=f"{of_what}: only {low:.2g}", **look)
+        ax.axvline(
+            self.recommended,
+            color="C3",
+            linestyle="--",
+            label=f"recommended: {self.recommended:.2g}",
+        )
 
     def _draw_divergence(self, ax: Any) -> None:
         """Shade where the loss explodes, and keep it from dwarfing the rest."""
@@ -318,76 +314,25 @@ class LearningRateDisplay:
             )
 
 
-def _is_split(key: str, metric: str) -> bool:
-    return re.fullmatch(rf"split\d+_test_{re.escape(metric)}", key) is not None
+def _plateau(found: Reading) -> tuple[float, float]:
+    """The ends of the run of rates around the best that score within its standard error."""
+    best = int(found.means.argmax())
+    good = found.means >= found.means[best] - found.errors[best]
+    low = high = best
+    while low > 0 and good[low - 1]:
+        low -= 1
+    while high < len(good) - 1 and good[high + 1]:
+        high += 1
+    return float(found.rates[low]), float(found.rates[high])
 
 
-def _rate_of(results: dict[str, Any]) -> str:
-    """The column of the learning rate; ValueError unless there is exactly one."""
-    names = ("learning_rate", "learning_rate_init")
-    found = [
-        key
-        for key in results
-        if key.startswith("param_")
-        and key.removeprefix("param_").split("__")[-1] in names
-        and any(_is_number(value) for value in np.ma.compressed(results[key]))
-    ]
-    if len(found) != 1:
-        searched = sorted(key.removeprefix("param_") for key in results if key.startswith("param_"))
-        raise ValueError(
-            "The search must have tried numbers for one of learning_rate and learning_rate_init; "
-            f"else say param_name=... Searched were {searched}."
-        )
-    return found[0]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-class _Candidate(NamedTuple):
-    """Mean score and its standard error, over all folds and seeds, and the other parameters."""
-
-    mean: float
-    error: float
-    params: dict[str, Any]
-
-
-def _best_of_each_rate(
-    results: dict[str, Any], name: str, metric: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-    """Each rate, with mean, standard error and other parameters of its best candidate."""
-    best: dict[float, _Candidate] = {}
-    for rate, candidate in _candidates(results, name, metric):
-        if np.isfinite(candidate.mean) and (rate not in best or candidate.mean > best[rate].mean):
-            best[rate] = candidate
-    if not best:
-        raise ValueError(
-            f"No candidate with a number as {name.removeprefix('param_')} has a score."
-        )
-    rates = sorted(best)
-    means, errors, params = zip(*(best[rate] for rate in rates), strict=True)
-    return np.array(rates), np.array(means), np.array(errors), list(params)
-
-
-def _candidates(
-    results: dict[str, Any], name: str, metric: str
-) -> Iterator[tuple[float, _Candidate]]:
-    """Each candidate with its rate, where that is a number; seeds count as one."""
-    scores = np.array([results[key] for key in results if _is_split(key, metric)]).T
-    alike: dict[Any, tuple[dict[str, Any], list[np.ndarray]]] = {}
-    for number, (rate, all_params) in enumerate(zip(results[name], results["params"], strict=True)):
-        if not _is_number(rate):
-            continue
-        params = {
-            key: value
-            for key, value in all_params.items()
-            if f"param_{key}" != name and key.split("__")[-1] != "random_state"
-        }
-        halving = results["iter"][number] if "iter" in results else None
-        key = (float(rate), halving, repr(sorted(params.items())))
-        alike.setdefault(key, (params, []))[1].append(scores[number])
-    for (rate, *_), (params, of_seeds) in alike.items():
-        pooled = np.concatenate(of_seeds)
-        error = float(pooled.std() / np.sqrt(pooled.size))
-        yield rate, _Candidate(float(pooled.mean()), error, params)
+def _end_of_grid(found: Reading) -> str:
+    """What to say where no rate beyond the best was searched; empty where there was."""
+    best, last = int(found.means.argmax()), len(found.rates) - 1
+    if last == 0 or best not in (0, last):
+        return ""
+    side, further = ("lowest", "lower") if best == 0 else ("highest", "higher")
+    return (
+        f"The best learning rate, {found.rates[best]:g}, is the {side} that was searched: a "
+        f"{further} one may be better still. Widen the grid."
+    )

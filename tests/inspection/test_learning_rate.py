@@ -121,32 +121,6 @@ def test_seeds_count_as_one_candidate():
     assert_allclose(display.rates, RATES)
 
 
-def test_candidates_without_a_score_or_a_rate_are_left_out():
-    search = Search([0.5, np.nan, 0.9, 0.8], [0.01] * 4)
-    rates = np.ma.array([1e-4, 1e-3, 1e-2, "cosine"], dtype=object, mask=[0, 0, 0, 0])
-    search.cv_results_["param_learning_rate"] = rates
-    with pytest.warns(UserWarning, match="highest"):
-        display = LearningRateDisplay.from_search(search, plot=False)
-    assert_allclose(display.rates, [1e-4, 1e-2])
-
-
-def test_other_searches_are_refused():
-    with pytest.raises(ValueError, match=r"must have tried numbers.*Searched were \['alpha'\]"):
-        LearningRateDisplay.from_search(Search([1.0, 2.0], [0, 0], name="alpha"))
-    with pytest.raises(ValueError, match="has no 'mean_test_f1'"):
-        LearningRateDisplay.from_search(Search([1.0, 2.0], [0, 0]), metric="f1")
-    with pytest.raises(ValueError, match="No candidate"):
-        LearningRateDisplay.from_search(Search([np.nan, np.nan], [0, 0]))
-
-
-def test_several_metrics():
-    search = Search([0.5, 0.9, 0.6], [0.0] * 3)
-    search.cv_results_.update(Search([0.1, 0.2, 0.15], [0.0] * 3, metric="f1").cv_results_)
-    search.refit = "f1"
-    display = LearningRateDisplay.from_search(search, plot=False)
-    assert_allclose(display.values, [0.1, 0.2, 0.15])
-
-
 # From an estimator
 
 
@@ -222,6 +196,79 @@ def test_draws_a_range_test_on_given_axes(pyplot):
     assert display.plot().ax_ is not ax
 
 
+@pytest.mark.parametrize(
+    ("means", "label"),
+    [
+        ([0.5, 0.79, 0.8, 0.785, 0.6], "within 1 standard error of the best: 0.0001 to 0.01"),
+        ([0.5, 0.6, 0.8, 0.6, 0.5], "within 1 standard error of the best: only 0.001"),
+    ],
+)
+def test_the_legend_tells_the_plateau(pyplot, means, label):
+    display = LearningRateDisplay.from_search(Search(means, [0.04] * 5))
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert label in labels
+
+
+def test_a_plateau_of_one_rate_can_be_seen(pyplot):
+    display = LearningRateDisplay.from_search(Search([0.5, 0.6, 0.8, 0.6, 0.5], [0.01] * 5))
+    (strip,) = [line for line in display.ax_.lines if "only" in line.get_label()]
+    assert set(strip.get_xdata()) == {1e-3}
+    widths = {line.get_label(): line.get_linewidth() for line in display.ax_.lines}
+    assert strip.get_linewidth() > 4 * widths["recommended: 0.001"]
+
+
+def test_axes_are_named_after_the_score(pyplot):
+    search = Search([0.5, 0.8, 0.6], [0.01] * 3)
+    search.scoring = "roc_auc_ovr"
+    display = LearningRateDisplay.from_search(search)
+    assert display.ax_.get_ylabel() == "mean cross-validated roc_auc_ovr"
+
+
+def test_prints_what_it_found():
+    display = LearningRateDisplay.from_search(
+        Search([0.5, 0.79, 0.8, 0.785, 0.6], [0.04] * 5), plot=False
+    )
+    assert repr(display) == "LearningRateDisplay(recommended=0.001, interval=(0.0001, 0.01))"
+
+
+# Keywords
+
+
+@pytest.mark.parametrize("plot", [True, False])
+@pytest.mark.parametrize(
+    ("method", "keyword", "match"),
+    [
+        ("from_estimator", "min_rate", r"low, high, n_steps, plot, ax, and .*Got 'min_rate'\."),
+        ("from_estimator", "n_step", r"Got 'n_step'\. Did you mean 'n_steps'\?"),
+        ("from_estimator", "sample_weights", "Did you mean 'sample_weight'"),
+        ("from_search", "metrics", r"param_name, metric, .*Did you mean 'metric'\?"),
+        ("from_search", "colour", r"Did you mean 'color'\?"),
+    ],
+)
+def test_a_keyword_that_nobody_takes_is_refused_at_once(method, keyword, match, plot):
+    # None is no estimator and no search, which would be said next.
+    data = [None] * (3 if method == "from_estimator" else 1)
+    with pytest.raises(TypeError, match=f"LearningRateDisplay.{method} takes .*{match}"):
+        getattr(LearningRateDisplay, method)(*data, plot=plot, **{keyword: 1})
+
+
+def test_plot_refuses_what_the_line_does_not_take(pyplot):
+    display = LearningRateDisplay.from_search(Search([0.5, 0.8, 0.6], [0.01] * 3), plot=False)
+    with pytest.raises(TypeError, match=r"plot takes ax, .*Got 'lable'\. Did you mean 'label'\?"):
+        display.plot(lable="rates")
+    assert pyplot.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("color", "k"), ("c", "k"), ("lw", 3), ("marker", "s"), ("label", "mine"), ("zorder", 9)],
+)
+def test_properties_of_the_line_reach_it(pyplot, keyword, value):
+    search = Search([0.5, 0.8, 0.6], [0.01] * 3)
+    line = LearningRateDisplay.from_search(search, **{keyword: value}).line_
+    assert pyplot.getp(line, keyword) == value
+
+
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     real = builtins.__import__
 
@@ -234,13 +281,3 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     display = LearningRateDisplay.from_search(Search([0.7, 0.9, 0.8], [0.01] * 3), plot=False)
     with pytest.raises(ImportError, match=r"pip install \"bpestimator\[plot\]\""):
         display.plot()
-
-
-@pytest.mark.filterwarnings("ignore:The best learning rate")
-def test_metrics_whose_names_end_alike():
-    X, y = load_iris(return_X_y=True)
-    scoring = {"a": "accuracy", "b_test_a": "neg_log_loss"}
-    net = BackpropClassifier((5,), max_iter=5, random_state=0)
-    search = GridSearchCV(net, {"learning_rate": [0.01, 0.1]}, scoring=scoring, refit="a")
-    display = LearningRateDisplay.from_search(search.fit(X, y))
-    assert_allclose(display.values, search.cv_results_["mean_test_a"])

@@ -1,0 +1,220 @@
+"""Reading: what a fitted search found for each learning rate, from its ``cv_results_``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+
+RATE_NAMES = ("learning_rate", "learning_rate_init")
+# So many values are named in a message.
+FEW = 3
+
+
+class Reading(NamedTuple):
+    """The best candidate of each rate.
+
+    rates, means, errors : ndarray of shape (n_rates,), the rates rising; mean score and its
+        standard error, over all folds and seeds
+    params : list of dict, the other parameters
+    score_name : what was scored
+    left_out : which candidates are not in here, and why; empty if all are
+    """
+
+    rates: np.ndarray
+    means: np.ndarray
+    errors: np.ndarray
+    params: list[dict[str, Any]]
+    score_name: str
+    left_out: str
+
+
+class _Candidate(NamedTuple):
+    """A candidate, the seeds pooled.
+
+    rate : whatever was tried as one; ``np.ma.masked`` where nothing was
+    mean, error : its score, over all folds and seeds, and the standard error
+    params : the other parameters
+    """
+
+    rate: Any
+    mean: float
+    error: float
+    params: dict[str, Any]
+
+    @property
+    def has_place(self) -> bool:
+        return _is_number(self.rate) and bool(np.isfinite(self.mean))
+
+
+def read_search(search: Any, param_name: str | None, metric: str | None) -> Reading:
+    """Each rate, by its best candidate; ValueError if there is none, or no telling which."""
+    if not hasattr(search, "cv_results_"):
+        raise NotFittedError(
+            "LearningRateDisplay.from_search takes a search, such as LockstepGridSearchCV, "
+            f"that has been fitted. Got {search!r}. Call its fit first; for an estimator, use "
+            "LearningRateDisplay.from_estimator."
+        )
+    results = search.cv_results_
+    name = _rate_of(_searched(results), param_name)
+    metric = _metric_of(search, metric)
+    candidates = list(_candidates(results, name, metric))
+    chosen = _best_of_each_rate(candidates)
+    if not chosen:
+        raise ValueError(
+            f"No candidate with a number as {name} has a finite score. If its fits failed, "
+            "error_score='raise' in the search tells why."
+        )
+    return Reading(
+        np.array([one.rate for one in chosen], float),
+        np.array([one.mean for one in chosen]),
+        np.array([one.error for one in chosen]),
+        [one.params for one in chosen],
+        _score_name(search, metric),
+        _left_out(name, candidates),
+    )
+
+
+def _best_of_each_rate(candidates: list[_Candidate]) -> list[_Candidate]:
+    """The best of those that have a place, one for each rate, the rates rising."""
+    best: dict[float, _Candidate] = {}
+    for one in candidates:
+        if one.has_place and (one.rate not in best or one.mean > best[one.rate].mean):
+            best[one.rate] = one
+    return [best[rate] for rate in sorted(best)]
+
+
+def _searched(results: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The values tried of each parameter."""
+    return {
+        key.removeprefix("param_"): np.ma.compressed(values)
+        for key, values in results.items()
+        if key.startswith("param_")
+    }
+
+
+def _rate_of(searched: dict[str, np.ndarray], name: str | None) -> str:
+    """The parameter that is the learning rate; ValueError unless exactly one was numbers."""
+    if name is None:
+        tried = [one for one in searched if one.split("__")[-1] in RATE_NAMES]
+    elif name in searched:
+        tried = [name]
+    else:
+        raise ValueError(
+            f"cv_results_ has no 'param_{name}': choose {_choices('param_name', searched)}."
+        )
+    found = [one for one in tried if any(map(_is_number, searched[one]))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(
+            f"{' and '.join(found)} were both searched: choose {_choices('param_name', found)}."
+        )
+    if tried:
+        raise ValueError(
+            f"The axis needs numbers, but {_tried_as(tried, searched)}. Search numbers, such as "
+            "{'learning_rate': [0.001, 0.01, 0.1]}."
+        )
+    raise ValueError(
+        "The search must have tried numbers for one of learning_rate and learning_rate_init; "
+        f"else say param_name=... Searched were {sorted(searched)}."
+    )
+
+
+def _tried_as(names: list[str], searched: dict[str, np.ndarray]) -> str:
+    """The first few values of each parameter, in words."""
+    texts = []
+    for name in names:
+        values = list(dict.fromkeys(map(repr, searched[name])))
+        more = ", ..." if len(values) > FEW else ""
+        texts.append(f"{name} was tried as {', '.join(values[:FEW])}{more}")
+    return " and ".join(texts)
+
+
+def _metric_of(search: Any, metric: str | None) -> str:
+    """The metric to read: the only one, or the one asked for, or the one of ``refit``."""
+    ending = "mean_test_"
+    names = [key.removeprefix(ending) for key in search.cv_results_ if key.startswith(ending)]
+    if metric is None and len(names) == 1:
+        return names[0]
+    if metric is None and not isinstance(search.refit, str):
+        raise ValueError(
+            f"The search has several metrics, and refit={search.refit!r} names none of them: "
+            f"choose {_choices('metric', names)}."
+        )
+    chosen = search.refit if metric is None else metric
+    if chosen not in names:
+        raise ValueError(
+            f"cv_results_ has no 'mean_test_{chosen}': choose {_choices('metric', names)}."
+        )
+    return str(chosen)
+
+
+def _choices(keyword: str, names: Iterable[str]) -> str:
+    return " or ".join(f"{keyword}={name!r}" for name in names)
+
+
+def _score_name(search: Any, metric: str) -> str:
+    """What users call the score."""
+    scoring = getattr(search, "scoring", None)
+    return scoring if metric == "score" and isinstance(scoring, str) else metric
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _candidates(results: Mapping[str, Any], name: str, metric: str) -> Iterator[_Candidate]:
+    """Every candidate; those that differ in ``random_state`` alone count as one."""
+    split = re.compile(rf"split\d+_test_{re.escape(metric)}")
+    scores = np.array([results[key] for key in results if split.fullmatch(key)]).T
+    alike: dict[Any, tuple[Any, dict[str, Any], list[np.ndarray]]] = {}
+    rates = results[f"param_{name}"]
+    for number, (rate, all_params) in enumerate(zip(rates, results["params"], strict=True)):
+        params = {
+            key: value
+            for key, value in all_params.items()
+            if key != name and key.split("__")[-1] != "random_state"
+        }
+        halving = results["iter"][number] if "iter" in results else None
+        key = (
+            float(rate) if _is_number(rate) else repr(rate),
+            halving,
+            repr(sorted(params.items())),
+        )
+        alike.setdefault(key, (rate, params, []))[2].append(scores[number])
+    for rate, params, of_seeds in alike.values():
+        pooled = np.concatenate(of_seeds)
+        with np.errstate(invalid="ignore"):  # infinite scores
+            error = float(pooled.std() / np.sqrt(pooled.size))
+        yield _Candidate(rate, float(pooled.mean()), error, params)
+
+
+def _left_out(name: str, candidates: list[_Candidate]) -> str:
+    """Which candidates have no place on the axis, why, and whether the best is among them."""
+    why = dict.fromkeys(_why_left_out(name, one) for one in candidates if not one.has_place)
+    if not why:
+        return ""
+    best = max((one for one in candidates if np.isfinite(one.mean)), key=lambda one: one.mean)
+    text = f"Left out of the display: {', '.join(why)}."
+    if best.has_place:
+        return text
+    return f"{text} The best score of all, {best.mean:.4g}, is that of {_setting(name, best)}."
+
+
+def _why_left_out(name: str, one: _Candidate) -> str:
+    if one.rate is np.ma.masked:
+        return _setting(name, one)
+    reason = "no finite score" if _is_number(one.rate) else "not a number"
+    return f"{_setting(name, one)} ({reason})"
+
+
+def _setting(name: str, one: _Candidate) -> str:
+    """What the candidate says of the learning rate."""
+    if one.rate is np.ma.masked:
+        return f"candidates that do not set {name}"
+    return f"{name}={one.rate:g}" if _is_number(one.rate) else f"{name}={one.rate!r}"

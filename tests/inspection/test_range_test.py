@@ -1,0 +1,167 @@
+"""The range test: it takes what fit takes, and knows an explosion when it sees one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
+from sklearn.exceptions import DataConversionWarning
+
+from bpestimator import BackpropClassifier, BackpropRegressor, CustomLoss, LearningRateDisplay
+
+X, Y = load_iris(return_X_y=True)
+ROWS, LABELS = make_multilabel_classification(60, random_state=0)
+CLF = BackpropClassifier(random_state=0)
+
+
+def run(net, *data, **options):
+    return LearningRateDisplay.from_estimator(net, *data, plot=False, **options)
+
+
+def assert_same(one, other):
+    assert_array_equal(one.values, other.values)
+    assert one.interval == other.interval
+    assert one.recommended == other.recommended
+    assert one.diverged_from == other.diverged_from
+
+
+# Weights
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, "auto"])
+@pytest.mark.parametrize("by", ["row", "class"])
+def test_rows_of_weight_zero_have_no_part(batch_size, by):
+    counts = Y > 0  # two classes of three
+    net = BackpropClassifier(random_state=0, batch_size=batch_size)
+    if by == "row":
+        # Another row of the first class counts, so that there are as many classes.
+        counts[0] = True
+        weighted = run(net, X, Y, sample_weight=counts.astype(float))
+        assert_same(weighted, run(net, X[counts], Y[counts]))
+    else:
+        weighted = run(net.set_params(class_weight={0: 0, 1: 1, 2: 1}), X, Y)
+        assert_same(weighted, run(net.set_params(class_weight=None), X, Y, sample_weight=counts))
+    assert weighted.rates.size > 60
+
+
+@pytest.mark.parametrize(
+    ("net", "weight", "match"),
+    [
+        (CLF, np.zeros(150), "at least one non-zero"),
+        (BackpropClassifier(class_weight={0: 0, 1: 0, 2: 0}), None, "leaves no row that counts"),
+    ],
+)
+def test_some_row_must_count(net, weight, match):
+    with pytest.raises(ValueError, match=match):
+        run(net, X, Y, sample_weight=weight)
+
+
+# What fit takes
+
+
+@pytest.mark.parametrize(
+    ("data", "same"),
+    [
+        ((ROWS, sp.csr_matrix(LABELS)), (ROWS, LABELS)),
+        ((ROWS, sp.csc_array(LABELS)), (ROWS, LABELS)),
+        ((sp.csc_matrix(X), Y), (sp.csr_matrix(X), Y)),
+        ((X.tolist(), Y.tolist()), (X, Y)),
+        ((pd.DataFrame(X, columns=list("abcd")), pd.Series(Y, index=Y[::-1])), (X, Y)),
+        ((X, np.array(["a", "b", "c"], dtype=object)[Y]), (X, Y)),
+    ],
+    ids=["sparse labels", "csc labels", "csc", "lists", "frame", "strings"],
+)
+def test_takes_data_as_fit_does(data, same):
+    assert_same(run(CLF, *data), run(CLF, *same))
+
+
+def test_a_number_as_weight_counts_for_all_rows():
+    assert_same(run(CLF, X, Y, sample_weight=2.0), run(CLF, X, Y, sample_weight=np.full(150, 2.0)))
+
+
+def test_a_column_as_y_is_warned_of():
+    with pytest.warns(DataConversionWarning, match="column-vector y"):
+        column = run(CLF, X, Y[:, None])
+    assert_same(column, run(CLF, X, Y))
+
+
+@pytest.mark.parametrize(
+    ("params", "data", "options"),
+    [
+        ({}, (X, Y[:-1]), {}),
+        ({}, (X, Y), {"sample_weight": np.ones(149)}),
+        ({}, (X, Y), {"sample_weight": np.ones((150, 1))}),
+        ({}, (X * np.nan, Y), {}),
+        ({}, (X, Y + 0.5), {}),
+        ({"batch_size": "x"}, (X, Y), {}),
+        ({"batch_size": 0}, (X, Y), {}),
+        ({"class_weight": "foo"}, (X, Y), {}),
+        ({"class_weight": {5: 1}}, (X, Y), {}),
+        ({"learning_rate": "cosinus"}, (X, Y), {}),
+        ({"random_state": "x"}, (X, Y), {}),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, dict) else "",
+)
+def test_refuses_what_fit_refuses_in_its_words(params, data, options):
+    net = BackpropClassifier(**params)
+    with pytest.raises(ValueError, match=r".+") as of_fit:
+        net.fit(*data, **options)
+    with pytest.raises(type(of_fit.value)) as of_test:
+        run(net, *data, **options)
+    assert str(of_test.value) == str(of_fit.value)
+
+
+def test_global_random_numbers_are_spent_on_steps_alone():
+    net = BackpropClassifier(hidden_layer_sizes=5)
+    np.random.seed(0)  # noqa: NPY002
+    display = run(net, X, Y)
+    generator = np.random.RandomState(0)
+    assert_same(display, run(net.set_params(random_state=generator), X, Y))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"high": np.inf}, ValueError, "end below infinity"),
+        ({"low": np.nan}, ValueError, "rise from above 0"),
+        ({"low": 0}, ValueError, "rise from above 0"),
+        ({"low": "a"}, TypeError, "low must be an instance of"),
+        ({"high": None}, TypeError, "high must be an instance of"),
+        ({"n_steps": 20.5}, TypeError, "n_steps must be an instance of int"),
+        ({"n_steps": "a"}, TypeError, "n_steps must be an instance of int"),
+    ],
+)
+def test_rates_that_make_no_axis_are_refused(options, error, match):
+    with pytest.raises(error, match=match):
+        run(CLF, X, Y, **options)
+
+
+# Explosions
+
+
+def squares(constant):
+    return CustomLoss(lambda y, p: (p - y) ** 2 / 2 + constant, lambda y, p: p - y)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("constant", [-1e5, -0.5, 0, 1e3])
+def test_a_constant_added_to_the_loss_changes_nothing(solver, constant):
+    rows, y = load_diabetes(return_X_y=True)
+    y = y / 100  # no loss is above 6
+    named, own = (
+        run(BackpropRegressor(loss, solver=solver, random_state=0), rows, y)
+        for loss in ("squared_error", squares(constant))
+    )
+    assert own.recommended == named.recommended
+    assert own.interval == named.interval
+    assert own.diverged_from is not None
+    steps = min(own.rates.size, named.rates.size)
+    np.testing.assert_allclose(own.values[:steps] - constant, named.values[:steps], rtol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_losses_that_differ_from_batch_to_batch_are_no_explosion(seed):
+    rows, y = load_diabetes(return_X_y=True)
+    net = BackpropRegressor(squares(-100), batch_size=4, random_state=seed)
+    assert run(net, rows, y / 100).rates.size > 70
