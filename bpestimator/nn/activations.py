@@ -33,7 +33,7 @@ from numpy import (
 from scipy.special import expit, ndtr
 
 from bpestimator.nn.layout import Array
-from bpestimator.nn.ranges import check_range
+from bpestimator.nn.ranges import check_functions, check_range
 from bpestimator.nn.tape import Calls, call, constant
 from bpestimator.nn.workspace import Workspace
 
@@ -356,6 +356,9 @@ class CustomActivation(_BySlope):
     derivative: Callable[[Array], Array]
 
     name = "custom"
+
+    def __post_init__(self) -> None:
+        check_functions(self, "function", "derivative")
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
         slope = ws.slope(z)

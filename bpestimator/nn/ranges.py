@@ -1,4 +1,4 @@
-"""Ranges: the numbers of a declared object, checked when it is made; and their powers."""
+"""Ranges: what a declared object is made of, checked when it is made; and powers of numbers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import numpy as np
 
 
 def check_range(owner: Any, name: str, low: float, high: float, ends: str = "[)") -> None:
-    """TypeError unless the owner has a number there, or several; ValueError outside the range."""
+    """TypeError unless the owner has a number there, or several; ValueError outside the range.
+
+    A NumPy number becomes Python's: of another dtype, it would change the last bits of every step.
+    """
     value = getattr(owner, name)
-    if np.asarray(value).dtype.kind not in "biuf":
+    if isinstance(value, (np.integer, np.floating)):
+        value = value.item()
+        object.__setattr__(owner, name, value)  # these objects are frozen once made
+    if np.asarray(value).dtype.kind not in "iuf":
         raise TypeError(f"The {name} of {type(owner).__name__} must be a number. Got {value!r}.")
     above = np.greater_equal if ends[0] == "[" else np.greater
     below = np.less_equal if ends[1] == "]" else np.less
@@ -18,6 +24,23 @@ def check_range(owner: Any, name: str, low: float, high: float, ends: str = "[)"
         allowed = f"{ends[0]}{low:g}, {high:g}{ends[1]}"
         raise ValueError(
             f"The {name} of {type(owner).__name__} must be in the range {allowed}. Got {value!r}."
+        )
+
+
+def check_functions(owner: Any, *names: str) -> None:
+    """TypeError unless the owner has a function under each of these names."""
+    for name in names:
+        if not callable(value := getattr(owner, name)):
+            raise TypeError(
+                f"The {name} of {type(owner).__name__} must be a function. Got {value!r}."
+            )
+
+
+def check_flag(owner: Any, name: str) -> None:
+    """TypeError unless the owner has True or False there."""
+    if not isinstance(value := getattr(owner, name), (bool, np.bool_)):
+        raise TypeError(
+            f"The {name} of {type(owner).__name__} must be True or False. Got {value!r}."
         )
 
 

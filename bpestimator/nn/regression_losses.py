@@ -30,7 +30,7 @@ from bpestimator.nn.activations import Activation, Identity
 from bpestimator.nn.layout import Array
 from bpestimator.nn.links import Exp, Increasing
 from bpestimator.nn.losses import Canonical, Loss, mean_over_rows, squared_errors
-from bpestimator.nn.ranges import check_range
+from bpestimator.nn.ranges import check_functions, check_range
 from bpestimator.nn.tape import Calls, call, constant, reduce_sum
 from bpestimator.nn.workspace import Workspace
 
@@ -317,6 +317,9 @@ class CustomLoss(Loss):
 
     name = "custom"
     link = Identity()
+
+    def __post_init__(self) -> None:
+        check_functions(self, "function", "derivative")
 
     def penalty(self, prediction: Array, y: Array) -> Any:
         penalties = np.asarray(self.function(y, prediction))

@@ -39,17 +39,19 @@ class Diagnostics:
         flat = objective.flat
         self._before = empty_buffer(flat.shape, flat.dtype)
         self._gradient = empty_buffer(flat.shape, flat.dtype)
+        self._rows = 0
 
-    def keep_parameters(self) -> Calls:
-        """What a step does first."""
+    def keep_parameters(self, rows: int) -> Calls:
+        """What a step on a batch of that many rows does first."""
+        yield call(setattr, self, "_rows", rows)
         yield call(np.copyto, self._before, self._objective.flat)
 
     def keep_gradient(self, block: slice) -> Calls:
         """What a step does once a block of its gradient is finished."""
         yield call(np.copyto, self._gradient[..., block], self._objective.grad[..., block])
 
-    def measure(self, rows: int) -> dict[str, Array]:
-        """Each measure, of shape lead, after a step on a batch of that many rows."""
+    def measure(self) -> dict[str, Array]:
+        """Each measure of the last step, of shape lead."""
         bind = self._objective.spec.layout.bind
         measures: dict[str, Any] = {}
         gradients, befores, afters = (
@@ -62,6 +64,6 @@ class Diagnostics:
             measures[f"weight_norm_{k}"] = np.linalg.norm(after, axis=(-2, -1))
             change = np.linalg.norm(after - before, axis=(-2, -1))
             measures[f"update_ratio_{k}"] = change / np.linalg.norm(before, axis=(-2, -1))
-        for k, slope in enumerate(self._objective.slopes(rows), start=1):
+        for k, slope in enumerate(self._objective.slopes(self._rows), start=1):
             measures[f"idle_units_{k}"] = (np.abs(slope) < FLAT).all(axis=-2).mean(axis=-1)
         return measures

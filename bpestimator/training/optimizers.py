@@ -20,7 +20,7 @@ from numpy import add, copyto, divide, multiply, subtract
 from numpy import sqrt as root
 
 from bpestimator.nn.layout import Array, zeros_buffer
-from bpestimator.nn.ranges import check_range, power
+from bpestimator.nn.ranges import check_flag, check_range, power
 from bpestimator.nn.tape import Calls, call, constant
 
 OptimizerState = dict[str, Any]
@@ -108,6 +108,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         check_range(self, "momentum", 0, 1, "[]")
+        check_flag(self, "nesterov")
 
     def init(self, params: Array) -> OptimizerState:
         return {"velocity": zeros_buffer(params.shape, params.dtype)}

@@ -79,7 +79,10 @@ class Schedule:
         """
         raise NotImplementedError
 
-    def rates(self, initial: float, epochs: int, steps: int = 1) -> Any:
+    def check_length(self, epochs: int) -> None:
+        """ValueError if so many epochs are too few."""
+
+    def rates(self, initial: float, epochs: int, steps: int = 1, rows: int = 0) -> Any:
         """The rates of a whole run, to look at or to draw.
 
         Parameters
@@ -88,18 +91,31 @@ class Schedule:
         epochs : int
         steps : int, default=1
             Steps of an epoch.
+        rows : int, default=0
+            Rows of an epoch, for "invscaling", which counts them.
 
         Returns
         -------
         ndarray of shape (epochs * steps,)
+
+        Raises
+        ------
+        ValueError
+            If training would end before the warm-up.
 
         Examples
         --------
         >>> Exponential(0.5).rates(1.0, epochs=4)
         array([1.   , 0.5  , 0.25 , 0.125])
         """
+        self.check_length(epochs)
         clocks = (
-            Clock(step / steps if self.per_step else step // steps, 0, 1 / steps, epochs)
+            Clock(
+                epoch=step / steps if self.per_step else step // steps,
+                samples=step // steps * rows,
+                span=1 / steps,
+                horizon=epochs,
+            )
             for step in range(epochs * steps)
         )
         return np.array([self.rate(initial, clock) for clock in clocks])
@@ -166,6 +182,12 @@ class Warmed(Schedule):
 
     def __post_init__(self) -> None:
         check_range(self, "warmup", 0, inf)
+
+    def check_length(self, epochs: int) -> None:
+        if self.warmup and self.warmup >= epochs:
+            raise ValueError(
+                f"The warmup of {self!r} must be shorter than max_iter={epochs} epochs."
+            )
 
     def rate(self, initial: Any, clock: Clock) -> Any:
         if clock.epoch < self.warmup:

@@ -162,7 +162,11 @@ class Descent:
         objective, state = self._objective, self._state
         clipped = np.isfinite(self._max_grad_norm).any()
         return [
-            *(self._diagnostics.keep_parameters() if self._diagnostics else ()),
+            *(
+                self._diagnostics.keep_parameters(rows.stop - rows.start)
+                if self._diagnostics
+                else ()
+            ),
             *objective.norms(norms),
             *objective.summed(batch, self._record[..., rows, :]),
             *(self._clip(batch) if clipped else ()),
@@ -228,8 +232,7 @@ class Descent:
         """What the diagnostics say of the last step, model by model."""
         if self._diagnostics is None:
             return {}
-        last = self._batches.n_rows % self._batches.batch_size or self._batches.batch_size
-        found = self._diagnostics.measure(last)
+        found = self._diagnostics.measure()
         return {name: np.ravel(value).tolist() for name, value in found.items()}
 
     def _set_rate(self, clock: Clock) -> None:

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler, scale
 from bpestimator import (
     BackpropClassifier,
     BackpropRegressor,
+    CustomActivation,
     CustomLoss,
     Focal,
     Gamma,
@@ -317,6 +318,14 @@ def test_a_custom_loss_equals_the_same_loss_built_in():
 def test_a_custom_loss_of_the_wrong_shape(loss, message):
     with pytest.raises(ValueError, match=message):
         regressor(loss).fit(X, POSITIVE)
+
+
+@pytest.mark.parametrize("kind", [CustomLoss, CustomActivation])
+@pytest.mark.parametrize("name", ["function", "derivative"])
+def test_what_is_no_function(kind, name):
+    parts = {"function": squares, "derivative": differences, name: 2.0}
+    with pytest.raises(TypeError, match=rf"The {name} of {kind.__name__} must be a function"):
+        kind(**parts)
 
 
 def test_label_smoothing_keeps_probabilities_from_the_ends():

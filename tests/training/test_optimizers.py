@@ -75,10 +75,21 @@ def test_numbers_out_of_range(kind, params, rule):
         kind(**params)
 
 
-@pytest.mark.parametrize("value", ["0.1", None])
+@pytest.mark.parametrize("value", ["0.1", None, True])
 def test_what_is_no_number(value):
     with pytest.raises(TypeError, match=f"weight_decay of AdamW must be a number. Got {value!r}"):
         AdamW(weight_decay=value)
+
+
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_what_is_no_flag(value):
+    with pytest.raises(TypeError, match=f"nesterov of SGD must be True or False. Got {value!r}"):
+        SGD(nesterov=value)
+
+
+def test_numbers_of_numpy_become_pythons():
+    assert type(SGD(np.float32(0.9)).momentum) is float
+    assert repr(Adam(np.float64(0.5))) == "Adam(beta_1=0.5, beta_2=0.999, epsilon=1e-08)"
 
 
 def test_objects_compare_print_and_pickle():

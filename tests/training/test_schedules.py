@@ -71,6 +71,17 @@ def test_epochs_and_steps():
         assert_allclose(many[1], 2 * many[0])
 
 
+def test_invscaling_counts_rows():
+    assert_allclose(
+        InvScaling().rates(0.1, 3, 2, rows=99), np.repeat(0.1 / np.sqrt([1, 100, 199]), 2)
+    )
+
+
+def test_a_warm_up_must_end():
+    with pytest.raises(ValueError, match=r"warmup of Cosine\(warmup=5, .* must be shorter than"):
+        Cosine(warmup=5).rates(1.0, 5)
+
+
 @pytest.mark.parametrize(
     ("kind", "params", "rule"),
     [
