@@ -7,7 +7,7 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 
 from bpestimator.estimators import _options as options
-from bpestimator.training import LBFGSResult, Run, StopReason
+from bpestimator.training import InvScaling, LBFGSResult, Run, StopReason
 
 INTERRUPTED = "Training interrupted by user."
 INTERRUPTED_TOO_EARLY = f"{INTERRUPTED} The model is what it was before."
@@ -62,10 +62,12 @@ def _what_happened(run: Run) -> str:
 
 
 def divergence(est: Any, run: Run) -> Warning:
-    rate = run.history["learning_rate"][-1]
+    rate, name = run.history["learning_rate"][-1], options.rate_name(est)
+    is_auto = isinstance(getattr(est, name), str)
+    to_find_one = "" if is_auto else " learning_rate_init='auto' finds a rate."
     return ConvergenceWarning(
-        f"Training diverged. {_what_happened(run)} Try {options.rate_name(est)}={rate / 10:g}, or "
-        "max_grad_norm=1, or scale the data, for instance with StandardScaler."
+        f"Training diverged. {_what_happened(run)} Try {name}={rate / 10:g}, or max_grad_norm=1, "
+        f"or scale the data, for instance with StandardScaler.{to_find_one}"
     )
 
 
@@ -78,12 +80,20 @@ def out_of_time(est: Any, passed: int) -> Warning:
 
 def advice(est: Any, run: Run, rate: float) -> str:
     """What to change after a run that did not converge."""
-    rate_now = f"{options.rate_name(est)} (now {rate:g})"
+    name = options.rate_name(est)
+    is_auto = isinstance(getattr(est, name), str)
+    rate_now = f"{name} ({'auto found' if is_auto else 'now'} {rate:g})"
     first, last = run.loss_curve[-run.n_iter], run.loss_curve[-1]
     if not last <= first:
         return (
             f"The loss rose from {first:g} to {last:g}: lower {rate_now}, or scale the data, for "
             "instance with StandardScaler."
+        )
+    schedule = options.schedule_of(est)[1]
+    reached = run.history["learning_rate"][-1]
+    if isinstance(schedule, InvScaling) and reached < rate:
+        rate_now += (
+            f", which power_t={schedule.power_t:g} of 'invscaling' has brought down to {reached:g},"
         )
     return f"Increase max_iter, or raise {rate_now} or tol (now {est.tol:g})."
 

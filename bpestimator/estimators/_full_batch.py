@@ -51,6 +51,7 @@ def minimize(
         ("max_grad_norm", est.max_grad_norm is not None),
         ("dropout", options.dropout_of(est, len(spec.sizes) - 2) is not None),
         ("diagnostics", est.diagnostics),
+        ("early_stopping", est.early_stopping and held_out is not None),
     ):
         if unused:
             text = f"{name}={getattr(est, name)!r} is not used by solver='lbfgs'."

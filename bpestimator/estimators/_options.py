@@ -303,11 +303,8 @@ def check_schedule(schedule: Schedule, est: Any, *, incremental: bool) -> None:
             f"learning_rate={est.learning_rate!r} must know when training ends, which partial_fit "
             "does not. Use fit, or a schedule such as 'constant', 'invscaling' or 'exponential'."
         )
-    warmup = getattr(schedule, "warmup", 0)
-    if warmup and not incremental and warmup >= est.max_iter:
-        raise ValueError(
-            f"The warmup of {schedule!r} must be shorter than max_iter={est.max_iter} epochs."
-        )
+    if not incremental:
+        schedule.check_length(int(est.max_iter))
 
 
 def rate_name(est: Any) -> str:

@@ -95,6 +95,11 @@ def _choose(rates: np.ndarray, losses: np.ndarray) -> float:
     finite = np.isfinite(losses)
     if not finite.any():
         return float(rates[0])
+    lowest = losses[finite].min()
+    if lowest < 0:
+        # A loss without a floor has no ratios: how far each lies above the lowest has.
+        above = losses - lowest
+        losses = above + np.median(above[finite])
     logs = np.log(np.maximum(losses, 1e-12))
     logs[~finite] = logs[finite].max() + DIVERGED_ABOVE
     padded = np.concatenate([logs[:1], logs, logs[-1:]])

@@ -12,6 +12,13 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 
 
+def is_list(value: Any) -> bool:
+    """Whether a value is several in a row, which an array of no dimension is not."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
+
+
 @dataclass(frozen=True)
 class Number:
     """A number of one kind in an interval; infinity only where it is among ``also``."""
@@ -94,7 +101,7 @@ class LayerSizes:
 
     def allows(self, value: Any) -> bool:
         one = Number(Integral, 1)
-        if isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping)):
+        if is_list(value):
             return all(one.allows(size) for size in value)
         return one.allows(value)
 
@@ -129,7 +136,7 @@ class DropoutRates:
 
     def allows(self, value: Any) -> bool:
         one = Number(Real, 0, 1)
-        if isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping)):
+        if is_list(value):
             return all(one.allows(rate) for rate in value)
         return one.allows(value)
 
@@ -160,8 +167,10 @@ class Declared:
         return self._is_one(value)
 
     def _is_one(self, value: Any) -> bool:
-        kinds = self.among or self.kind
-        return value in self.names if isinstance(value, str) else isinstance(value, kinds)
+        if isinstance(value, str):
+            return value in self.names
+        # The kind itself does nothing yet: what it declares, others define.
+        return isinstance(value, self.among or self.kind) and type(value) is not self.kind
 
     def __str__(self) -> str:
         names = ", ".join(map(repr, sorted(self.names)))
@@ -176,12 +185,14 @@ class Declared:
 class ClassWeight:
     """How much each class counts."""
 
+    names = ("balanced",)
+
     def allows(self, value: Any) -> bool:
         if isinstance(value, list):
             return all(isinstance(one, Mapping) and self._all_count(one) for one in value)
         if isinstance(value, Mapping):
             return self._all_count(value)
-        return value is None or (isinstance(value, str) and value == "balanced")
+        return value is None or (isinstance(value, str) and value in self.names)
 
     def _all_count(self, weights: Mapping[Any, Any]) -> bool:
         return all(Number(Real, 0).allows(weight) for weight in weights.values())

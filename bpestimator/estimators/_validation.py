@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from math import nan
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -53,13 +54,22 @@ def hold_out(est: BaseBackprop, problem: Problem) -> tuple[np.ndarray, HeldOut]:
             f"your dataset. Got {others.size} of {x.shape[0]} rows with "
             f"validation_fraction={est.validation_fraction}."
         )
-    weight = None if weight is None else weight[others]
-    if weight is not None and not weight.any():
-        raise ValueError(
-            f"No row of the validation set counts: the weights of all {others.size} are zero. "
-            "Increase 'validation_fraction', or give more rows or classes a weight above 0."
-        )
+    if weight is not None:
+        _check_both_count(weight[rows], weight[others])
+        weight = weight[others]
     return rows, HeldOut(x[others], problem.y[others], problem.targets[others], weight)
+
+
+def _check_both_count(of_training: np.ndarray, of_validation: np.ndarray) -> None:
+    for name, weight, remedy in (
+        ("training", of_training, "Decrease"),
+        ("validation", of_validation, "Increase"),
+    ):
+        if not weight.any():
+            raise ValueError(
+                f"No row of the {name} set counts: the weights of all {weight.size} are zero. "
+                f"{remedy} 'validation_fraction', or give more rows or classes a weight above 0."
+            )
 
 
 class Validator:
@@ -80,6 +90,7 @@ class Validator:
         self._by_loss = isinstance(est.scoring, str) and est.scoring == "loss"
         by_default = est.scoring is None or self._by_loss
         self._scorer = None if by_default else get_scorer(est.scoring)
+        self._weights = {} if held_out.weight is None else {"sample_weight": held_out.weight}
 
     def __call__(self, params: np.ndarray) -> Validation:
         spec, (_, _, targets, weight) = self._problem.spec, self._held_out
@@ -97,9 +108,21 @@ class Validator:
         assert self._scorer is not None
         if not np.isfinite(predictions).all():
             return nan
-        x, y, _, weight = self._held_out
-        weights = {} if weight is None else {"sample_weight": weight}
-        return float(self._scorer(as_fitted(self._est, self._problem, params), x, y, **weights))
+        scoring = f"scoring={self._est.scoring!r}"
+        args = as_fitted(self._est, self._problem, params), self._held_out.x, self._held_out.y
+        try:
+            score = self._scorer(*args, **self._weights)
+        except TypeError as error:
+            # What it takes is known only to the metric within a scorer.
+            if not self._weights or "sample_weight" not in str(error):
+                raise
+            self._weights = {}
+            score = self._scorer(*args)
+        except ValueError as error:
+            raise ValueError(f"{scoring} cannot score the validation set: {error}") from error
+        if not isinstance(score, Real):
+            raise TypeError(f"{scoring} must return a number, more is better. Got {score!r}.")
+        return float(score)
 
 
 def as_fitted(est: BaseBackprop, problem: Problem, params: np.ndarray) -> BaseBackprop:

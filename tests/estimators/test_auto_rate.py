@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from bpestimator import BackpropClassifier, BackpropRegressor, Cosine, Quantile
+from bpestimator import BackpropClassifier, BackpropRegressor, Cosine, CustomLoss, Quantile
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -60,6 +60,25 @@ def test_it_beats_a_rate_that_is_too_small():
     auto = BackpropRegressor(learning_rate_init="auto", **fixed)
     default = BackpropRegressor(**fixed)
     assert cross_val_score(auto, X, y).mean() > cross_val_score(default, X, y).mean() + 0.05
+
+
+def shifted(y, prediction):
+    return (prediction - y) ** 2 - 100
+
+
+def twice(y, prediction):
+    return 2 * (prediction - y)
+
+
+def test_a_loss_below_zero():
+    X, y = diabetes()
+    est = BackpropRegressor(CustomLoss(shifted, twice), (8,), learning_rate_init="auto")
+    est.set_params(max_iter=5, random_state=0).fit(X, y)
+    assert est.loss_ < 0
+    found = rate_of(est)
+    assert 0.002 < found < 0.1
+    slow = clone(est).set_params(learning_rate_init=0.001).fit(X, y)
+    assert est.loss_ < slow.loss_
 
 
 def test_a_cliff_is_kept_away_from():

@@ -24,8 +24,8 @@ from bpestimator import (
     LeakyReLU,
     OneCycle,
 )
-from bpestimator.nn import Softmax
-from bpestimator.training import OPTIMIZERS
+from bpestimator.nn import Activation, Initializer, Loss, Softmax
+from bpestimator.training import OPTIMIZERS, Optimizer, Schedule
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -38,15 +38,17 @@ Y = RNG.permutation(np.repeat([0, 1, 2], 10))
 PARAMETERS = {
     "hidden_layer_sizes": (
         "int or a sequence of ints, one per hidden layer, every one > 0",
-        [0, -3, 2.5, "10", None, (5, 0), (5, -1), [4.5], ["4"], (5, None), [[5, 4]], nan],
+        [0, -3, 2.5, "10", None, (5, 0), (5, -1), [4.5], ["4"], (5, None), [[5, 4]], nan,
+         np.array(5)],
     ),
     "activation": (
         "'leaky_relu', 'logistic', 'mish', 'relu'",
-        ["sigmoid", "ReLU", None, 1, np.tanh, ["relu", 1], ("tanh", "foo"), LeakyReLU, {"relu"}],
+        ["sigmoid", "ReLU", None, 1, np.tanh, ["relu", 1], ("tanh", "foo"), LeakyReLU, {"relu"},
+         Activation()],
     ),
     "solver": (
         "'adagrad', 'adam', 'adamw', 'lbfgs', 'nadam', 'rmsprop', 'sgd', or an Optimizer",
-        ["Adam", "newton", None, 3, AdamW, ["adam"]],
+        ["Adam", "newton", None, 3, AdamW, ["adam"], Optimizer()],
     ),
     "alpha": ("a float in the range [0, inf)", [-1e-9, nan, inf, "0.1", None, [0.1]]),
     "batch_size": ("an int in the range [1, inf) or 'auto'", [0, -5, 2.0, nan, "all", None]),
@@ -54,7 +56,8 @@ PARAMETERS = {
         "a float in the range (0, inf) (a constant rate) or one of "
         "'adaptive', 'constant', 'cosine', 'coslog4', 'exponential', 'invscaling', 'one_cycle', or "
         "a Schedule such as OneCycle(peak=0.2)",
-        ["cosinus", OneCycle, [Cosine()], "Constant", None, 0, 0.0, -0.1, nan, inf, True, [0.1]],
+        ["cosinus", OneCycle, [Cosine()], "Constant", None, 0, 0.0, -0.1, nan, inf, True, [0.1],
+         Schedule()],
     ),
     "learning_rate_init": ("a float in the range (0, inf)", [0, -0.1, nan, inf, "0.1", None]),
     "power_t": ("a float in the range [0, inf)", [-0.5, nan, inf, "0.5", None]),
@@ -85,7 +88,8 @@ PARAMETERS = {
     "max_time": ("a float in the range (0, inf) or None", [0, -1.0, nan, inf, "1"]),
     "max_grad_norm": ("a float in the range (0, inf) or None", [0, -1.0, nan, inf, "1"]),
     "loss": (
-        "'squared_error', or a Loss such as", ["mse", None, 2, abs, Huber, ["focal"], Softmax()]
+        "'squared_error', or a Loss such as",
+        ["mse", None, 2, abs, Huber, ["focal"], Softmax(), Loss()],
     ),
     "output_activation": (
         "one of 'auto', 'exp', 'identity', 'logistic', 'softplus', 'tanh'",
@@ -97,12 +101,12 @@ PARAMETERS = {
     "diagnostics": ("True or False", [1, 0, "True", None]),
     "dropout": (
         "a float in the range [0, 1), or a list of such, one per hidden layer",
-        [-0.1, 1, nan, "0.1", None, [0.1, 1], ["0.1"], {0.1: 1}],
+        [-0.1, 1, nan, "0.1", None, [0.1, 1], ["0.1"], {0.1: 1}, np.array(0.1)],
     ),
     "weight_init": (
         "one of 'auto', 'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', "
         "'lecun_normal', 'lecun_uniform', 'orthogonal', or an Initializer such as Orthogonal(",
-        ["he", None, 1, He, np.zeros(3)],
+        ["he", None, 1, He, np.zeros(3), Initializer()],
     ),
     "label_smoothing": ("a float in the range [0, 1)", [-0.1, 1, nan, "0.1", None]),
 }  # fmt: skip
@@ -144,6 +148,7 @@ def test_a_value_that_a_parameter_cannot_have(kind, name, allowed, value):
     [
         ({"solver": "Adam"}, "Did you mean 'adam'?"),
         ({"solver": AdamW}, "Did you mean AdamW()?"),
+        ({"class_weight": "balance"}, "Did you mean 'balanced'?"),
         ({"activation": "ReLU"}, "Did you mean 'relu'?"),
         ({"activation": "sigmoid"}, "Did you mean 'logistic'?"),
         ({"activation": "swish"}, "Did you mean 'silu'?"),
@@ -166,7 +171,7 @@ def test_a_value_that_a_parameter_cannot_have(kind, name, allowed, value):
 )
 def test_errors_guess_what_was_meant(params, hint):
     with pytest.raises(ValueError, match=re.escape(hint)):
-        BackpropRegressor(**params).fit(X, Y)
+        (BackpropClassifier if "class_weight" in params else BackpropRegressor)(**params).fit(X, Y)
 
 
 @pytest.mark.parametrize("kind", PAIRS)

@@ -1,6 +1,7 @@
 """Validation data, scorers, divergence and diagnostics: what happens while a fit runs."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score, get_scorer, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -209,6 +210,42 @@ def test_scorers_of_numbers_and_a_callable_of_ones_own():
         assert np.isfinite(est.best_validation_score_)
 
 
+def plainly(est, x, y):
+    return est.score(x, y)
+
+
+@pytest.mark.parametrize("scoring", [plainly, "neg_max_error"], ids=["function", "neg_max_error"])
+def test_scorers_that_take_no_weights_judge_without(scoring):
+    y, y_val = ((labels == CANCER.target_names[0]).astype(int) for labels in (Y, Y_VAL))
+    est = classifier(scoring=scoring, early_stopping=True, class_weight="balanced")
+    est.fit(X, y, X_val=X_VAL, y_val=y_val)
+    assert est.best_validation_score_ == get_scorer(scoring)(est, X_VAL, y_val)
+
+
+def test_a_score_that_is_none_and_a_scorer_that_cannot_score():
+    with pytest.raises(TypeError, match=r"must return a number, more is better\. Got None"):
+        classifier(scoring=lambda est, x, y: None).fit(X, Y, X_val=X_VAL, y_val=Y_VAL)
+    rows, labels = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match="scoring='roc_auc' cannot score the validation set: "):
+        classifier(scoring="roc_auc", early_stopping=True).fit(rows, labels)
+
+
+def test_a_part_in_which_no_row_counts_is_refused():
+    told = set()
+    for weight in np.eye(len(Z))[:40]:  # a single row counts: in one part or in the other
+        with pytest.raises(ValueError, match="No row of the ") as caught:
+            regressor(early_stopping=True).fit(ROWS, Z, sample_weight=weight)
+        told.add(re.sub("[0-9]+", "#", str(caught.value)).partition(", or")[0])
+    rule = "No row of the {} set counts: the weights of all # are zero. {} 'validation_fraction'"
+    assert told == {rule.format("training", "Decrease"), rule.format("validation", "Increase")}
+
+
+def test_lbfgs_says_that_it_does_not_stop_early():
+    est = classifier(solver="lbfgs", early_stopping=True)
+    with pytest.warns(UserWarning, match="early_stopping=True is not used by solver='lbfgs'"):
+        est.fit(X, Y, X_val=X_VAL, y_val=Y_VAL)
+
+
 def test_a_scorer_with_nothing_to_score_is_told():
     with pytest.warns(UserWarning, match="scoring='r2' has nothing to score: pass X_val and y_val"):
         regressor(scoring="r2").fit(ROWS, Z)
@@ -354,6 +391,15 @@ def test_idle_units_are_found(activation):
     est.intercepts_[0][:3] = -1000
     est.partial_fit(ROWS, Z)
     assert est.history_["idle_units_1"][-1] == 0.75
+
+
+def test_diagnostics_are_those_of_the_last_batch_that_counts():
+    fixed = {"diagnostics": True, "batch_size": 100, "shuffle": False, "activation": "tanh"}
+    weight = np.repeat([1.0, 0.0], [400, len(Z) - 400])  # nothing in the shorter last batch
+    weighted = regressor(**fixed).fit(30 * ROWS, Z, sample_weight=weight)
+    without = regressor(**fixed).fit(30 * ROWS[:400], Z[:400])
+    assert weighted.history_["idle_units_1"] == without.history_["idle_units_1"]
+    assert weighted.history_["idle_units_1"] != [0.0] * 6
 
 
 def test_diagnostics_may_come_and_go():
