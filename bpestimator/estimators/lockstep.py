@@ -213,8 +213,10 @@ def recorded_warnings() -> Iterator[list[Warning]]:
     kept: list[Warning] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield kept
-    kept += [one.message for one in caught if isinstance(one.message, Warning)]
+        try:
+            yield kept
+        finally:
+            kept += [one.message for one in caught if isinstance(one.message, Warning)]
 
 
 class _NotTogetherError(Exception):

@@ -7,12 +7,17 @@ whose pair has been trained ahead becomes that fitted estimator; any other fits 
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from copy import copy
 from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator, clone
+
+from bpestimator.estimators import recorded_warnings
+
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 class Pair(NamedTuple):
@@ -106,21 +111,28 @@ class StandIn(BaseEstimator):
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> StandIn:
         pair = self._pair
-        if pair is None or not self._is_mine(pair, X):
-            self.wrapped, self._pair = self._own(), None
-            self.wrapped.fit(X, *(() if y is None else (y,)), **params)
-            return self
-        self._pair = None
-        for warning in pair.warnings:
-            warnings.warn(copy(warning), stacklevel=2)
-        self.wrapped = pair.estimator
+        told: list[Warning] = []
+        try:
+            if pair is not None and self._is_mine(pair, X):
+                self.wrapped, told = pair.estimator, pair.warnings
+            else:
+                self.wrapped = self._own()
+                with recorded_warnings() as told:
+                    self.wrapped.fit(X, *(() if y is None else (y,)), **params)
+        finally:
+            self._pair = None
+            for warning in told:  # from where the search fits, as if nobody stood in
+                warnings.warn(copy(warning), stacklevel=2)
         return self
 
     def _is_mine(self, pair: Pair, X: Any) -> bool:
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
-        expected = {name: repr(value) for name, value in pair.parameters.items()}
-        asked = {name: repr(value) for name, value in self._parameters.items()}
-        return n_rows == pair.n_rows and asked == expected
+        return n_rows == pair.n_rows and _told(self._parameters) == _told(pair.parameters)
+
+
+def _told(parameters: dict[str, Any]) -> dict[str, str]:
+    """What parameters say of themselves; the address that a copy of an object has is its own."""
+    return {name: _ADDRESS.sub("", repr(value)) for name, value in parameters.items()}
 
 
 class Unwrapping:

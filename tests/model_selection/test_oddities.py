@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bpestimator import (
     SGD,
+    Adam,
     AdamW,
     BackpropClassifier,
     CustomActivation,
@@ -121,6 +122,12 @@ ODD = {
         {"solver": [AdamW(weight_decay=w) for w in (*np.logspace(-4, -1, 3), 0)]},
         {},
     ),
+    "single numbers of NumPy in objects": (
+        iris,
+        clf(),
+        {"solver": [Adam(np.float32(beta)) for beta in (0.5, 0.9, 0.99)]},
+        {"scoring": "neg_log_loss"},
+    ),
     "whole numbers in objects": (iris, clf(), {"solver": [SGD(0), SGD(0.5), SGD(0.9)]}, {}),
     "powers": (iris, clf(), {"learning_rate": [InvScaling(1), InvScaling(0.5), InvScaling(2)]}, {}),
     "nadam's betas": (
@@ -221,6 +228,43 @@ def test_steps_warn_for_each_candidate():
             kind(make_pipeline(SelectKBest(k=2), clf()), grid, cv=3).fit(X, y)
         counts.append(sum("constant" in str(one.message) for one in caught))
     assert counts[0] == counts[1] > 0
+
+
+class Plain:
+    """Printed with its address, as objects are unless their class says otherwise."""
+
+
+class Kept(StandardScaler):
+    def __init__(self, note=None):
+        super().__init__()
+        self.note = note
+
+
+def test_objects_printed_with_their_address_are_fitted_once(monkeypatch):
+    X, y = iris()
+    rows = []
+    fit = BackpropClassifier._fit
+
+    def counted(self, X, *args, **kwargs):
+        rows.append(len(X))
+        return fit(self, X, *args, **kwargs)
+
+    monkeypatch.setattr(BackpropClassifier, "_fit", counted)
+    pipe = make_pipeline(Kept(), clf())
+    LockstepGridSearchCV(pipe, {"kept__note": [Plain(), Plain()]}, cv=3).fit(X, y)
+    assert rows == [len(X)]  # the refit: all others are trained ahead
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_warnings_point_to_where_the_search_fits(solver):
+    files = []
+    for kind in (LockstepGridSearchCV, GridSearchCV):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            kind(clf(solver=solver, max_iter=2), ALPHAS, cv=3).fit(*iris())
+        files.append([one.filename for one in caught])
+    assert files[0] == files[1]
+    assert len(files[0]) == 10
 
 
 def test_a_refit_that_fails_leaves_the_users_estimator():
