@@ -1,6 +1,6 @@
 """The rate finder: what ``learning_rate_init="auto"`` does before training.
 
-Short trials at six rates, side by side, each from the same initial weights, in the same order
+Short trials at five rates, side by side, each from the same initial weights, in the same order
 of rows, at a constant rate for four epochs. The rows held out of them, a fifth, say how far each
 has come. The loss falls with the rate until steps are large enough, is flat for a while, and
 explodes: the choice is the smallest rate that has come about as far as the best,
@@ -31,18 +31,19 @@ from bpestimator.training import (
     RandomStream,
     Run,
     Stopping,
+    StopReason,
     TrainingRules,
     TrainState,
     group_size,
     stacked_state,
-    train_in_lockstep,
+    train,
 )
 
 if TYPE_CHECKING:
     from bpestimator.estimators._base import BaseBackprop
     from bpestimator.estimators._solvers import Problem
 
-RATES = tuple(10 ** (-3 + k / 3) for k in range(6))
+RATES = tuple(10 ** (-3 + 0.4 * k) for k in range(5))
 # Plain gradient descent divides by nothing, and takes larger rates.
 SGD_FACTOR = 10.0
 TRIAL_EPOCHS = 4
@@ -148,12 +149,13 @@ def _try(
     with blas_threads(largest_product(spec.sizes, batches.batch_size)), np.errstate(all="ignore"):
         for first in range(0, len(rates), at_once):
             some = rates[first : first + at_once].tolist()
-            start = stacked_state([state] * len(some), some, trial)
-            for ended in train_in_lockstep(spec, [batches] * len(some), trial, start):
-                params = ended.state.params
+            models = stacked_state([state] * len(some), some, trial)
+            if train(spec, batches, trial, models) is StopReason.INTERRUPTED:
+                raise KeyboardInterrupt
+            for number, params in enumerate(models.params, start=first):
                 predictions = predict(x[others], spec.layout.bind(params), spec)
                 if np.isfinite(predictions).all():
-                    losses[first + ended.number] = mean_loss(
+                    losses[number] = mean_loss(
                         spec.loss, predictions, problem.targets[others], weight
                     )
     return losses

@@ -49,8 +49,9 @@ def classes_of(y: Any, kind: str) -> np.ndarray:
     if kind == "multilabel-indicator":
         return np.arange(y.shape[1])
     classes = np.unique(y)
-    # Strings come out as NumPy's, as from unique_labels, which partial_fit's classes pass.
-    return np.array(classes.tolist()) if classes.dtype == object else classes
+    # Strings come out as NumPy's, no longer than they are, as from unique_labels, which
+    # partial_fit's classes pass.
+    return np.array(classes.tolist()) if classes.dtype.kind in "OU" else classes
 
 
 def check_classes(found: np.ndarray, classes: np.ndarray, *, same: bool) -> None:

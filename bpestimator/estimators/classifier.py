@@ -67,8 +67,8 @@ class BackpropClassifier(ClassifierMixin, OfClasses):
           objects take parameters and a warm-up: ``learning_rate=Cosine(warmup=5)``. All but
           the first end with epoch ``max_iter``, so that ``partial_fit`` cannot use them.
     learning_rate_init : float or 'auto', default=0.001
-        The learning rate to begin with, above 0. 'auto' finds one by short trials of six rates
-        before training, which costs 24 epochs or less. Not used by 'lbfgs'.
+        The learning rate to begin with, above 0. 'auto' finds one by short trials of five rates
+        before training, which costs 20 epochs or less. Not used by 'lbfgs'.
     power_t : float, default=0.5
         Exponent of 'invscaling', at least 0.
     max_iter : int, default=200

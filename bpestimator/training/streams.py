@@ -69,12 +69,9 @@ class RandomStream:
 def shared_copies(streams: Iterable[RandomStream]) -> list[RandomStream]:
     """A copy of each stream; those that will do the same become one."""
     streams = list(streams)
-    keys = {id(stream): stream.key() for stream in streams}
-    copies: dict[Hashable, RandomStream] = {}
-    for stream in streams:
-        if keys[id(stream)] not in copies:
-            copies[keys[id(stream)]] = stream.copy()
-    return [copies[keys[id(stream)]] for stream in streams]
+    keys = {stream: stream.key() for stream in dict.fromkeys(streams)}
+    copies = {key: stream.copy() for stream, key in keys.items()}
+    return [copies[keys[stream]] for stream in streams]
 
 
 def generator_state(generator: np.random.Generator | None) -> dict[str, Any] | None:

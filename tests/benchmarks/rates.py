@@ -201,6 +201,7 @@ def rates_between(low: float, high: float, n: int) -> tuple[float, ...]:
 
 EIGHT = rates_between(3e-4, 0.1, 8)
 SIX = rates_between(1e-3, 10 ** (-4 / 3), 6)
+FIVE = rates_between(1e-3, 10**-1.4, 5)
 
 
 def winner(
@@ -244,7 +245,13 @@ def halving(task: Task, rungs: tuple[int, ...], divisor: float = 1) -> Pick:
 
 
 def travel(
-    task: Task, epochs: int = 5, *, slack: float = 0.1, factor: float = 5, smooth: bool = True
+    task: Task,
+    epochs: int = 5,
+    *,
+    rates: tuple[float, ...] = SIX,
+    slack: float = 0.1,
+    factor: float = 5,
+    smooth: bool = True,
 ) -> Pick:
     """The smallest rate that nearly wins a short race, scaled to the length of the fit.
 
@@ -252,12 +259,12 @@ def travel(
     above the least. Scaled: rate times epochs, which bounds how far Adam travels, is to be
     ``factor`` times what it was in the race; the rate never rises.
     """
-    run = race(task, SIX, epochs)
+    run = race(task, rates, epochs)
     logs = np.log(np.clip(run.losses, 1e-12, 1e9))
     if smooth:
         logs = np.convolve(np.pad(logs, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
     first = np.argmax(logs <= logs.min() + slack)
-    return Pick(SIX[first] * min(1, factor * epochs / task.epochs), run.steps)
+    return Pick(rates[first] * min(1, factor * epochs / task.epochs), run.steps)
 
 
 def built_in(task: Task) -> Pick:
@@ -295,6 +302,7 @@ RULES: dict[str, Rule] = {
     "travel, 7 epochs": lambda task: travel(task, 7),
     "travel, 5 epochs": travel,
     "travel, 4 epochs": lambda task: travel(task, 4, factor=25 / 4),
+    "travel, 4 epochs, five rates": lambda task: travel(task, 4, factor=25 / 4, rates=FIVE),
     "**'auto', which is travel built in**": built_in,
 }
 
