@@ -105,8 +105,8 @@ def main() -> None:
     print(f"{seconds_one_by_one:.2f} one after the other.")
 
     display = LearningRateDisplay.from_search(in_lockstep, plot=False)
-    low, high = display.interval
-    print(f"Within one standard error of the best: {low:g} to {high:g}.", end=" ")
+    plateau = " to ".join(f"{rate:g}" for rate in sorted(set(display.interval)))
+    print(f"Within one standard error of the best: {plateau}.", end=" ")
     print(f"Recommended: {display.recommended:.2g}.")
     print(f"Accuracy on {len(y_test)} rows that the search never saw:", end=" ")
     print(f"{in_lockstep.score(X_test, y_test):.4f}")

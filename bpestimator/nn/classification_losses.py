@@ -29,9 +29,16 @@ from bpestimator.nn.workspace import Workspace
 
 def _inside_unit_interval(probability: Array) -> Any:
     """Clip to [eps, 1 - eps], eps of the dtype, so that no logarithm is infinite."""
-    eps = np.finfo(probability.dtype).eps
-    clipped = maximum(probability, eps)
-    return minimum(clipped, 1 - eps, out=clipped)
+    low, high = _ends(probability.dtype)
+    clipped = maximum(probability, low)
+    return minimum(clipped, high, out=clipped)
+
+
+@lru_cache
+def _ends(dtype: Any) -> tuple[Any, Any]:
+    # Looked up once: small networks notice the microsecond an epoch.
+    eps = np.finfo(dtype).eps
+    return constant(eps, dtype), constant(1 - eps, dtype)
 
 
 @dataclass(frozen=True)
@@ -202,9 +209,9 @@ class Focal(Loss):
     def _pull(self, p: Array, out: Array, ws: Workspace) -> Calls:
         """out := w, were p the probability of the true class."""
         inside, rest = ws.like(p), ws.like(p)
-        eps = np.finfo(p.dtype).eps
-        yield call(maximum, p, constant(eps, p.dtype), out=inside)
-        yield call(minimum, inside, constant(1 - eps, p.dtype), out=inside)
+        low, high = _ends(p.dtype)
+        yield call(maximum, p, low, out=inside)
+        yield call(minimum, inside, high, out=inside)
         yield call(log, inside, out)
         yield call(multiply, out, inside, out)
         yield call(multiply, out, constant(self.gamma, p.dtype), out)

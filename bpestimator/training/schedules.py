@@ -38,7 +38,7 @@ class Clock(NamedTuple):
 
     def after(self, n_rows: int) -> Clock:
         """The clock an epoch later."""
-        return self._replace(epoch=self.epoch + 1, samples=self.samples + n_rows)
+        return Clock(self.epoch + 1, self.samples + n_rows, self.span, self.horizon)
 
 
 @dataclass(frozen=True)
