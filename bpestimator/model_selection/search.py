@@ -118,8 +118,8 @@ class _InLockstep:
             left = sum(job.n_fits for job in planned.jobs) - np.isfinite(seconds).sum()
             if self.verbose and left:
                 print(
-                    f"{left} of them alone after all: networks too large, too few that are alike "
-                    "on folds that can be stacked, or an error."
+                    f"{left} of them are fitted alone after all: networks too large to gain from "
+                    "lockstep, too few alike on folds of one length, or a fit that fails."
                 )
             book.fill(pairs)
 
