@@ -65,7 +65,7 @@ def minimize(
     check_total(batch)
     run = Run() if call.fresh else continued_run(est)
     validate = None if held_out is None else Validator(est, problem, held_out)
-    check_scoring(est, validate)
+    check_scoring(est, validate, stacklevel=6)
     with blas_threads(largest_product(spec.sizes, min(x.shape[0], EXACT_ROWS))):
         found = minimize_lbfgs(
             spec,

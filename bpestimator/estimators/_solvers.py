@@ -278,7 +278,7 @@ def _batches(est: BaseBackprop, problem: Problem) -> tuple[Batches, Validator | 
             problem = problem._replace(x=problem.x.tocsr())  # as train_test_split does
         rows, held_out = hold_out(est, problem)
     validate = None if held_out is None else Validator(est, problem, held_out)
-    check_scoring(est, validate)
+    check_scoring(est, validate, stacklevel=8)
     batches = Batches(
         problem.x,
         problem.targets,
@@ -290,12 +290,13 @@ def _batches(est: BaseBackprop, problem: Problem) -> tuple[Batches, Validator | 
     return batches, validate
 
 
-def check_scoring(est: BaseBackprop, validate: Validator | None) -> None:
+def check_scoring(est: BaseBackprop, validate: Validator | None, *, stacklevel: int) -> None:
+    """Warn whoever called ``fit``, so many frames above, of a scorer with nothing to score."""
     if est.scoring is not None and validate is None:
         warnings.warn(
             f"scoring={est.scoring!r} has nothing to score: pass X_val and y_val to fit, or set "
             "early_stopping=True with a solver other than 'lbfgs'.",
-            stacklevel=8,
+            stacklevel=stacklevel,
         )
 
 

@@ -141,6 +141,9 @@ class Unwrapping:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
+    def __repr__(self) -> str:
+        return repr(self.function)  # scikit-learn's messages name it
+
     def __call__(self, estimator: Any, *args: Any, **kwargs: Any) -> Any:
         inner = estimator.wrapped if isinstance(estimator, StandIn) else estimator
         return self.function(inner, *args, **kwargs)

@@ -442,6 +442,8 @@ WARNINGS = {
     "calls": (regressor(solver="lbfgs", max_fun=1, max_iter=50), "fit", "max_fun .now 1"),
     "fit of large batches": (regressor(batch_size=31), "fit", "larger than sample size.*31 to 30"),
     "partial_fit of large batches": (regressor(batch_size=31), "partial_fit", "larger than sample"),
+    "nothing to score": (regressor(scoring="r2"), "fit", "nothing to score"),
+    "no iteration to score": (regressor(scoring="r2", solver="lbfgs"), "fit", "nothing to score"),
 }  # fmt: skip
 
 
