@@ -32,7 +32,7 @@ from numpy import (
 )
 from scipy.special import expit, ndtr
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.layout import Array, in_runs
 from bpestimator.nn.ranges import check_functions, check_range
 from bpestimator.nn.tape import Calls, call, constant
 from bpestimator.nn.workspace import Workspace
@@ -132,7 +132,8 @@ class ReLU(Activation):
     def forward(self, z: Array, ws: Workspace) -> Calls:
         # NumPy takes half the time for the maximum of two arrays that it takes for that of
         # an array and a number.
-        zeros = ws.zeros_like(z)
+        z = in_runs(z)
+        zeros = ws.zeros(z.shape[-1:], z.dtype)
         yield call(maximum, z, zeros, out=z)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
@@ -201,7 +202,8 @@ class ELU(Activation):
         check_range(self, "alpha", 0, inf, "()")
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
-        zeros, below = ws.zeros_like(z), ws.like(z)
+        z = in_runs(z)
+        zeros, below = ws.zeros(z.shape[-1:], z.dtype), ws.like(z)
         yield call(minimum, z, zeros, out=below)
         yield call(expm1, below, below)
         yield call(multiply, below, constant(self.alpha, z.dtype), below)

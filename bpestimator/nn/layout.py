@@ -22,6 +22,10 @@ CACHE_LINE = 64
 # Finding a smaller array's address takes longer than a step gains from it.
 ALIGNED_BYTES = 2048
 
+# Numbers that stay in the first-level cache, and so few that starting on them takes as long.
+RUN = 4096
+SHORT_RUN = 1024
+
 
 def empty_buffer(shape: Shape | int, dtype: Any) -> Array:
     """An uninitialised array that starts on a cache line, unless it is small.
@@ -71,6 +75,21 @@ def in_memory(array: Array) -> tuple[Array, Array]:
     ordered = array.transpose(order)
     places = np.arange(array.size).reshape(ordered.shape).transpose(np.argsort(order))
     return ordered.reshape(-1), places
+
+
+def in_runs(array: Array) -> Array:
+    """The entries of an array without gaps, in the order of memory, a run in each row of a view.
+
+    A run is some whole rows of the array, so many that it stays in the first-level cache; all of
+    them where no such number divides theirs.
+    """
+    width = array.shape[-1]
+    rows = array.size // width
+    together = max(1, min(rows, RUN // width))
+    while rows % together:
+        together -= 1
+    run = together * width if together * width >= SHORT_RUN else array.size
+    return array.transpose(_axes_in_memory(array)).reshape(-1, run)
 
 
 def _axes_in_memory(array: Array) -> list[int]:

@@ -122,12 +122,6 @@ class Workspace:
         zeros.fill(0)
         return zeros
 
-    def zeros_like(self, array: Array) -> Array:
-        """The same, in shape and memory as another array."""
-        zeros = self.like(array)
-        zeros.fill(0)
-        return zeros
-
     def _next(self) -> Array:
         self._taken += 1
         return self._extra[self._taken - 1]

@@ -119,3 +119,18 @@ def test_a_function_of_another_shape_is_an_error():
     second = CustomActivation(np.sin, lambda z: 1.0)
     with pytest.raises(ValueError, match="derivative of a CustomActivation must return"):
         applied(second, np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "shape", [(97, 131), (200, 100), (3, 200, 50), (7, 30, 50), (2, 3, 90, 16)]
+)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_values_do_not_depend_on_their_place(name, shape):
+    *lead, rows, width = shape
+    ws = Workspace((width, width), rows, tuple(lead), np.float64)
+    (layer,) = ws.outputs  # of several models, row by row in memory
+    z = np.random.default_rng(0).normal(size=shape)
+    layer[...] = z
+    play(ACTIVATIONS[name].forward(layer, ws))
+    alone = applied(ACTIVATIONS[name], z.ravel()).reshape(shape)
+    assert_allclose(layer, alone, rtol=1e-15, atol=1e-16)
