@@ -63,8 +63,8 @@ def _what_happened(run: Run) -> str:
 
 def divergence(est: Any, run: Run) -> Warning:
     rate, name = run.history["learning_rate"][-1], options.rate_name(est)
-    is_auto = isinstance(getattr(est, name), str)
-    to_find_one = "" if is_auto else " learning_rate_init='auto' finds a rate."
+    may_be_found = name == "learning_rate_init" and est.learning_rate_init != "auto"
+    to_find_one = " learning_rate_init='auto' finds a rate." if may_be_found else ""
     return ConvergenceWarning(
         f"Training diverged. {_what_happened(run)} Try {name}={rate / 10:g}, or max_grad_norm=1, "
         f"or scale the data, for instance with StandardScaler.{to_find_one}"

@@ -120,6 +120,8 @@ class Validator:
             score = self._scorer(*args)
         except ValueError as error:
             raise ValueError(f"{scoring} cannot score the validation set: {error}") from error
+        if isinstance(score, np.ndarray) and score.ndim == 0:
+            score = score.item()
         if not isinstance(score, Real):
             raise TypeError(f"{scoring} must return a number, more is better. Got {score!r}.")
         return float(score)

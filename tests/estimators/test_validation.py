@@ -204,7 +204,10 @@ def test_scorers_of_numbers_and_a_callable_of_ones_own():
     def closeness(est, x, y):
         return -float(np.abs(est.predict(x) - y).max())
 
-    for scoring in ("neg_median_absolute_error", closeness):
+    def bias(est, x, y):
+        return np.asarray(-np.abs((est.predict(x) - y).mean()))
+
+    for scoring in ("neg_median_absolute_error", closeness, bias):
         est = regressor(scoring=scoring, early_stopping=True).fit(ROWS, Z)
         assert len(est.validation_scores_) == 6
         assert np.isfinite(est.best_validation_score_)
