@@ -81,14 +81,25 @@ def find_rate(
     factor = 1.0
     if not (is_sgd or est.early_stopping):
         factor = min(1.0, EPOCHS_SUITED / int(est.max_iter))
-    scaled = f", times {factor:g} for max_iter={est.max_iter}" if factor < 1 else ""
-    end = {rates[0]: ", the lowest of them,", rates[-1]: ", the highest of them,"}.get(best, "")
-    reason = (
-        f"learning_rate_init='auto': {best * factor:.3g}. Of {len(rates)} rates from {rates[0]:.2g}"
-        f" to {rates[-1]:.2g}, tried for {TRIAL_EPOCHS} epochs each, {best:.2g}{end} is the "
-        f"smallest whose held-out loss is near the lowest{scaled}."
-    )
+    reason = _reason(rates, losses, best, factor, int(est.max_iter))
     return Finding(best * factor, reason, rates, losses)
+
+
+def _reason(
+    rates: np.ndarray, losses: np.ndarray, best: float, factor: float, max_iter: int
+) -> str:
+    if np.isfinite(losses).any():
+        ends = {rates[0]: ", the lowest of them,", rates[-1]: ", the highest of them,"}
+        why = (
+            f"{best:.2g}{ends.get(best, '')} is the smallest whose held-out loss is near the lowest"
+        )
+    else:
+        why = "none leads to a loss that is a number, so the lowest is taken"
+    scaled = f", times {factor:g} for max_iter={max_iter}" if factor < 1 else ""
+    return (
+        f"learning_rate_init='auto': {best * factor:.3g}. Of {len(rates)} rates from {rates[0]:.2g}"
+        f" to {rates[-1]:.2g}, tried for {TRIAL_EPOCHS} epochs each, {why}{scaled}."
+    )
 
 
 def _choose(rates: np.ndarray, losses: np.ndarray) -> float:

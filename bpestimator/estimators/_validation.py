@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import copy
+from inspect import signature
 from math import nan
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -90,7 +92,13 @@ class Validator:
         self._by_loss = isinstance(est.scoring, str) and est.scoring == "loss"
         by_default = est.scoring is None or self._by_loss
         self._scorer = None if by_default else get_scorer(est.scoring)
-        self._weights = {} if held_out.weight is None else {"sample_weight": held_out.weight}
+        self._weights = {}
+        if (
+            self._scorer is not None
+            and held_out.weight is not None
+            and _takes_weights(self._scorer)
+        ):
+            self._weights["sample_weight"] = held_out.weight
 
     def __call__(self, params: np.ndarray) -> Validation:
         spec, (_, _, targets, weight) = self._problem.spec, self._held_out
@@ -108,23 +116,37 @@ class Validator:
         assert self._scorer is not None
         if not np.isfinite(predictions).all():
             return nan
-        scoring = f"scoring={self._est.scoring!r}"
         args = as_fitted(self._est, self._problem, params), self._held_out.x, self._held_out.y
+        scoring = f"scoring={self._est.scoring!r}"
         try:
             score = self._scorer(*args, **self._weights)
-        except TypeError as error:
-            # What it takes is known only to the metric within a scorer.
-            if not self._weights or "sample_weight" not in str(error):
+        except (TypeError, ValueError) as error:
+            if self._weights and _is_scorer(self._scorer) and "sample_weight" in str(error):
+                self._weights = {}  # the metric within takes none
+                return self._score(params, predictions)
+            if isinstance(error, TypeError):
                 raise
-            self._weights = {}
-            score = self._scorer(*args)
-        except ValueError as error:
             raise ValueError(f"{scoring} cannot score the validation set: {error}") from error
-        if isinstance(score, np.ndarray) and score.ndim == 0:
+        with suppress(AttributeError, ValueError):
             score = score.item()
         if not isinstance(score, Real):
             raise TypeError(f"{scoring} must return a number, more is better. Got {score!r}.")
         return float(score)
+
+
+def _is_scorer(scoring: Any) -> bool:
+    """Whether this is a scorer of scikit-learn rather than a function."""
+    return hasattr(scoring, "get_metadata_routing")
+
+
+def _takes_weights(scoring: Any) -> bool:
+    """Whether a function takes weights; of a scorer, only its metric knows."""
+    if scoring is None or _is_scorer(scoring):
+        return True
+    parameters = signature(scoring).parameters
+    return "sample_weight" in parameters or any(
+        one.kind is one.VAR_KEYWORD for one in parameters.values()
+    )
 
 
 def as_fitted(est: BaseBackprop, problem: Problem, params: np.ndarray) -> BaseBackprop:

@@ -6,6 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from itertools import chain, islice
 from math import ceil
 from numbers import Integral
@@ -83,11 +84,22 @@ def why_alone(est: Any) -> str | None:
         return "scoring is a function, which may look at the estimator"
     if est.max_time is not None:
         return "max_time is the time of one fit"
+    if not all(map(_tells_all, est.get_params(False).values())):
+        return "an object holds more than its dataclass declares"
     if est.verbose:
         return "verbose tells of one fit at a time"
     if has_callbacks(est):
         return "callbacks are told of one fit at a time"
     return None
+
+
+def _tells_all(value: Any) -> bool:
+    """Whether a parameter, or each of several, prints and compares by all that it holds."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_tells_all, value))
+    if not is_dataclass(value):
+        return True
+    return vars(value).keys() <= {part.name for part in fields(value) if part.repr and part.compare}
 
 
 def lockstep_key(est: Any) -> str:
@@ -213,10 +225,8 @@ def recorded_warnings() -> Iterator[list[Warning]]:
     kept: list[Warning] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        try:
-            yield kept
-        finally:
-            kept += [one.message for one in caught if isinstance(one.message, Warning)]
+        yield kept
+    kept += [one.message for one in caught if isinstance(one.message, Warning)]
 
 
 class _NotTogetherError(Exception):

@@ -10,12 +10,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from copy import copy
 from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator, clone
-
-from bpestimator.estimators import recorded_warnings
 
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
@@ -109,20 +106,26 @@ class StandIn(BaseEstimator):
             return self.wrapped
         return clone(self.wrapped).set_params(**self._parameters)
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> StandIn:
+    @property
+    def fit(self) -> Callable[..., Any]:
+        """What to call: where nothing is known ahead, the estimator's own ``fit``.
+
+        Its warnings then point to where the search fits, as if nobody stood in.
+        """
+        return self.wrapped.fit if self._pair is None else self._become_fitted
+
+    def _become_fitted(self, X: Any, y: Any = None, **params: Any) -> StandIn:
         pair = self._pair
-        told: list[Warning] = []
-        try:
-            if pair is not None and self._is_mine(pair, X):
-                self.wrapped, told = pair.estimator, pair.warnings
-            else:
-                self.wrapped = self._own()
-                with recorded_warnings() as told:
-                    self.wrapped.fit(X, *(() if y is None else (y,)), **params)
-        finally:
-            self._pair = None
-            for warning in told:  # from where the search fits, as if nobody stood in
-                warnings.warn(copy(warning), stacklevel=2)
+        assert pair is not None
+        if not self._is_mine(pair, X):
+            self.wrapped, self._pair = self._own(), None
+            self.wrapped.fit(X, *(() if y is None else (y,)), **params)
+            return self
+        self._pair = None
+        for warning in pair.warnings:
+            # A filter may have raised it before: each fit's is to tell of that fit alone.
+            warnings.warn(warning.with_traceback(None), stacklevel=2)
+        self.wrapped = pair.estimator
         return self
 
     def _is_mine(self, pair: Pair, X: Any) -> bool:

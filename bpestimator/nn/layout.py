@@ -89,7 +89,8 @@ def in_runs(array: Array) -> Array:
     while rows % together:
         together -= 1
     run = together * width if together * width >= SHORT_RUN else array.size
-    return array.transpose(_axes_in_memory(array)).reshape(-1, run)
+    ordered = array if array.flags.c_contiguous else array.transpose(_axes_in_memory(array))
+    return ordered.reshape(-1, run)
 
 
 def _axes_in_memory(array: Array) -> list[int]:

@@ -79,8 +79,8 @@ class Schedule:
         """
         raise NotImplementedError
 
-    def check_length(self, epochs: int) -> None:
-        """ValueError if so many epochs are too few."""
+    def check_length(self, epochs: int, name: str = "max_iter") -> None:
+        """ValueError if so many epochs, by the name of a parameter, are too few."""
 
     def rates(self, initial: float, epochs: int, steps: int = 1, rows: int = 0) -> Any:
         """The rates of a whole run, to look at or to draw.
@@ -108,7 +108,7 @@ class Schedule:
         >>> Exponential(0.5).rates(1.0, epochs=4)
         array([1.   , 0.5  , 0.25 , 0.125])
         """
-        self.check_length(epochs)
+        self.check_length(epochs, "epochs")
         clocks = (
             Clock(
                 epoch=step / steps if self.per_step else step // steps,
@@ -144,6 +144,9 @@ class InvScaling(Schedule):
     power_t: Any = 0.5
 
     name = "invscaling"
+
+    def __post_init__(self) -> None:
+        check_range(self, "power_t", 0, inf)
 
     def rate(self, initial: Any, clock: Clock) -> Any:
         if clock.epoch == 0:
@@ -183,11 +186,9 @@ class Warmed(Schedule):
     def __post_init__(self) -> None:
         check_range(self, "warmup", 0, inf)
 
-    def check_length(self, epochs: int) -> None:
+    def check_length(self, epochs: int, name: str = "max_iter") -> None:
         if self.warmup and self.warmup >= epochs:
-            raise ValueError(
-                f"The warmup of {self!r} must be shorter than max_iter={epochs} epochs."
-            )
+            raise ValueError(f"The warmup of {self!r} must be shorter than {name}={epochs} epochs.")
 
     def rate(self, initial: Any, clock: Clock) -> Any:
         if clock.epoch < self.warmup:

@@ -98,6 +98,14 @@ def test_it_says_what_it_chose_and_why(capsys):
     assert "times 0.5 for max_iter=50" in first
 
 
+def test_it_says_so_where_nothing_learns(capsys):
+    X, y = diabetes()
+    net = BackpropRegressor(learning_rate_init="auto", solver="sgd", max_iter=3, random_state=0)
+    with pytest.raises(ValueError, match="non-finite"):
+        net.set_params(verbose=True).fit(1e200 * X, y)
+    assert "none leads to a loss that is a number" in capsys.readouterr().out
+
+
 def test_a_longer_fit_takes_a_smaller_rate():
     X, y = iris()
     rates = [

@@ -225,6 +225,21 @@ def test_scorers_that_take_no_weights_judge_without(scoring):
     assert est.best_validation_score_ == get_scorer(scoring)(est, X_VAL, y_val)
 
 
+def careless(est, x, y, sample_weight=None):
+    if sample_weight is None:
+        return 0.0
+    return balanced_accuracy_score(y, est.predict(x), sample_weights=sample_weight)
+
+
+def test_scorers_of_weights_fail_or_do_without():
+    rows, labels = load_iris(return_X_y=True)
+    fixed = {"early_stopping": True, "class_weight": "balanced"}
+    with pytest.raises(TypeError, match="sample_weights"):  # its own mistake stays visible
+        classifier(scoring=careless, **fixed).fit(rows, labels)
+    est = classifier(scoring="roc_auc_ovo", **fixed).fit(rows, labels)
+    assert np.isfinite(est.best_validation_score_)
+
+
 def test_a_score_that_is_none_and_a_scorer_that_cannot_score():
     with pytest.raises(TypeError, match=r"must return a number, more is better\. Got None"):
         classifier(scoring=lambda est, x, y: None).fit(X, Y, X_val=X_VAL, y_val=Y_VAL)

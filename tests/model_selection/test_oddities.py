@@ -25,6 +25,7 @@ from bpestimator import (
     InvScaling,
     LockstepGridSearchCV,
 )
+from bpestimator.training import Schedule
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -129,6 +130,12 @@ ODD = {
         {"scoring": "neg_log_loss"},
     ),
     "whole numbers in objects": (iris, clf(), {"solver": [SGD(0), SGD(0.5), SGD(0.9)]}, {}),
+    "powers of NumPy": (
+        iris,
+        clf(),
+        {"learning_rate": [InvScaling(np.float32(power)) for power in (0.1, 0.3, 0.5)]},
+        {"scoring": "neg_log_loss"},
+    ),
     "powers": (iris, clf(), {"learning_rate": [InvScaling(1), InvScaling(0.5), InvScaling(2)]}, {}),
     "nadam's betas": (
         iris,
@@ -228,6 +235,65 @@ def test_steps_warn_for_each_candidate():
             kind(make_pipeline(SelectKBest(k=2), clf()), grid, cv=3).fit(X, y)
         counts.append(sum("constant" in str(one.message) for one in caught))
     assert counts[0] == counts[1] > 0
+
+
+class Coded(UserWarning):
+    """A warning that cannot be copied by its arguments."""
+
+    def __init__(self, code, text):
+        super().__init__(f"[{code}] {text}")
+
+
+class Noisy(StandardScaler):
+    def fit(self, X, y=None, sample_weight=None):
+        warnings.warn(Coded(7, "noisy"), stacklevel=1)
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_steps_that_warn_in_their_own_way_fit(solver):
+    X, y = iris()
+    pipe = make_pipeline(Noisy(), clf(solver=solver))
+    grid = {"backpropclassifier__alpha": [0, 0.1, 5.0]}
+    with pytest.warns(Coded, match="noisy"):
+        ours = LockstepGridSearchCV(pipe, grid, cv=3).fit(X, y)
+    with pytest.warns(Coded, match="noisy"):
+        theirs = GridSearchCV(pipe, grid, cv=3).fit(X, y)
+    assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+
+
+def test_what_goes_alone_keeps_the_users_filters():
+    X, y = iris()
+    pipe = make_pipeline(Noisy(), clf(solver="lbfgs"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", module=__name__.replace(".", "[.]"))
+        LockstepGridSearchCV(pipe, {"backpropclassifier__alpha": [0, 1.0]}, cv=3).fit(X, y)
+    assert not any(issubclass(one.category, Coded) for one in caught)
+
+
+class Every(Schedule):
+    """Not a dataclass: it prints and compares without its number."""
+
+    name = "every"
+
+    def __init__(self, n):
+        self.n = n
+
+    def rate(self, initial, clock):
+        return initial * 0.5 ** (clock.epoch // self.n)
+
+
+def test_objects_that_do_not_tell_all_go_alone(capsys):
+    grid = {"learning_rate": [Every(n) for n in (1, 2, 3, 5)], "learning_rate_init": [0.05]}
+    searches = [
+        kind(clf(), grid, cv=3, scoring="neg_log_loss", verbose=1).fit(*iris())
+        for kind in (LockstepGridSearchCV, GridSearchCV)
+    ]
+    ours, theirs = (search.cv_results_["mean_test_score"] for search in searches)
+    assert_array_equal(ours, theirs)
+    assert len(set(ours)) == 4
+    assert "an object holds more than its dataclass declares" in capsys.readouterr().out
 
 
 class Plain:

@@ -90,6 +90,7 @@ def test_a_warm_up_must_end():
         (Cosine, {"final": -0.1}, r"final of Cosine must be in the range \[0, 1\]"),
         (OneCycle, {"peak": 1.0}, r"peak of OneCycle must be in the range \(0, 1\)"),
         (OneCycle, {"start": 2.0}, r"start of OneCycle must be in the range \[0, 1\]"),
+        (InvScaling, {"power_t": -1}, r"power_t of InvScaling must be in the range \[0, inf\)"),
         (CosLog4, {"warmup": -1}, r"warmup of CosLog4 must be in the range \[0, inf\)"),
     ],
 )
