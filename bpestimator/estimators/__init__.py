@@ -1,6 +1,7 @@
 """The face: what scikit-learn's users meet. The only place that imports scikit-learn."""
 
 from bpestimator.estimators._sklearn_compat import has_callbacks
+from bpestimator.estimators._validation import is_scorer
 from bpestimator.estimators.classifier import BackpropClassifier
 from bpestimator.estimators.lockstep import (
     SMALLEST_GROUP,
@@ -22,6 +23,7 @@ __all__ = [
     "checked_rows",
     "fit_in_lockstep",
     "has_callbacks",
+    "is_scorer",
     "lockstep_key",
     "recorded_warnings",
     "why_alone",

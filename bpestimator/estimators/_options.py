@@ -5,7 +5,7 @@ Every parameter is checked here, once, before anything is computed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import inf, nan
@@ -23,6 +23,7 @@ from bpestimator.estimators._rules import (
     RandomSource,
     Scoring,
     Verbosity,
+    is_list,
 )
 from bpestimator.estimators._sklearn_compat import InvalidParameterError
 from bpestimator.nn import (
@@ -209,7 +210,7 @@ def _words(rule: Any) -> tuple[str, ...]:
 
 def hidden_layer_sizes(value: Any) -> tuple[int, ...]:
     """``hidden_layer_sizes`` as a tuple."""
-    return tuple(map(int, value)) if isinstance(value, Collection) else (int(value),)
+    return tuple(map(int, value)) if is_list(value) else (int(value),)
 
 
 def activations_of(est: Any, n_hidden: int) -> tuple[Activation, ...]:
@@ -326,7 +327,7 @@ def initializer_of(est: Any) -> Initializer:
 
 def dropout_of(est: Any, n_hidden: int) -> Dropout | None:
     """What is left out, or None where nothing is."""
-    if not isinstance(est.dropout, Collection):
+    if not is_list(est.dropout):
         rates = (0.0, *[float(est.dropout)] * n_hidden)
     elif len(est.dropout) in (n_hidden, n_hidden + 1):
         rates = (0.0,) * (n_hidden + 1 - len(est.dropout)) + tuple(map(float, est.dropout))

@@ -88,6 +88,7 @@ def find_rate(
 def _reason(
     rates: np.ndarray, losses: np.ndarray, best: float, factor: float, max_iter: int
 ) -> str:
+    """What was chosen, and why, in a sentence or two."""
     if np.isfinite(losses).any():
         ends = {rates[0]: ", the lowest of them,", rates[-1]: ", the highest of them,"}
         why = (

@@ -92,13 +92,8 @@ class Validator:
         self._by_loss = isinstance(est.scoring, str) and est.scoring == "loss"
         by_default = est.scoring is None or self._by_loss
         self._scorer = None if by_default else get_scorer(est.scoring)
-        self._weights = {}
-        if (
-            self._scorer is not None
-            and held_out.weight is not None
-            and _takes_weights(self._scorer)
-        ):
-            self._weights["sample_weight"] = held_out.weight
+        weigh = not by_default and held_out.weight is not None and _takes_weights(self._scorer)
+        self._weights = {"sample_weight": held_out.weight} if weigh else {}
 
     def __call__(self, params: np.ndarray) -> Validation:
         spec, (_, _, targets, weight) = self._problem.spec, self._held_out
@@ -116,12 +111,12 @@ class Validator:
         assert self._scorer is not None
         if not np.isfinite(predictions).all():
             return nan
-        args = as_fitted(self._est, self._problem, params), self._held_out.x, self._held_out.y
+        model = as_fitted(self._est, self._problem, params)
         scoring = f"scoring={self._est.scoring!r}"
         try:
-            score = self._scorer(*args, **self._weights)
+            score = self._scorer(model, self._held_out.x, self._held_out.y, **self._weights)
         except (TypeError, ValueError) as error:
-            if self._weights and _is_scorer(self._scorer) and "sample_weight" in str(error):
+            if self._weights and is_scorer(self._scorer) and "sample_weight" in str(error):
                 self._weights = {}  # the metric within takes none
                 return self._score(params, predictions)
             if isinstance(error, TypeError):
@@ -134,14 +129,14 @@ class Validator:
         return float(score)
 
 
-def _is_scorer(scoring: Any) -> bool:
+def is_scorer(scoring: Any) -> bool:
     """Whether this is a scorer of scikit-learn rather than a function."""
     return hasattr(scoring, "get_metadata_routing")
 
 
 def _takes_weights(scoring: Any) -> bool:
     """Whether a function takes weights; of a scorer, only its metric knows."""
-    if scoring is None or _is_scorer(scoring):
+    if is_scorer(scoring):
         return True
     parameters = signature(scoring).parameters
     return "sample_weight" in parameters or any(

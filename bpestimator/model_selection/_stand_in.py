@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator, clone
 
+from bpestimator.estimators import is_scorer
+
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
@@ -156,6 +158,6 @@ def unwrapping(scoring: Any) -> Any:
     """``scoring``, whose plain functions see the estimator itself."""
     if isinstance(scoring, dict):
         return {name: unwrapping(one) for name, one in scoring.items()}
-    # scikit-learn's own scorers know their metadata, and only ask for predictions.
-    is_plain = callable(scoring) and not hasattr(scoring, "get_metadata_routing")
+    # scikit-learn's own scorers only ask for predictions.
+    is_plain = callable(scoring) and not is_scorer(scoring)
     return Unwrapping(scoring) if is_plain else scoring

@@ -159,14 +159,10 @@ class Descent:
 
     def _step(self, batch: Batch, rows: slice, norms: Array) -> list[Call]:
         """All calls of one step, from the rows to the changed parameters."""
-        objective, state = self._objective, self._state
+        objective, state, size = self._objective, self._state, rows.stop - rows.start
         clipped = np.isfinite(self._max_grad_norm).any()
         return [
-            *(
-                self._diagnostics.keep_parameters(rows.stop - rows.start)
-                if self._diagnostics
-                else ()
-            ),
+            *(self._diagnostics.keep_parameters(size) if self._diagnostics else ()),
             *objective.norms(norms),
             *objective.summed(batch, self._record[..., rows, :]),
             *(self._clip(batch) if clipped else ()),
