@@ -169,7 +169,7 @@ class Descent:
             *self._optimizer.begin(state.optimizer, self._rate, self._factor),
             *chain.from_iterable(
                 self._move(None if clipped else batch, block)
-                for block in blocks(state.params.shape[-1])
+                for block in blocks(state.params.shape[-1], state.params.itemsize)
             ),
         ]
 

@@ -62,7 +62,7 @@ def test_blocks_see_the_norm_of_the_whole(monkeypatch):
     params = {"solver": "adam", "max_iter": 3, "batch_size": 30, "max_grad_norm": 0.1}
     whole = weights(regressor(**params).fit(X, Y))
     monkeypatch.setattr(blocks, "BLOCKED_PARAMETERS", 10)
-    monkeypatch.setattr(blocks, "BLOCK_PARAMETERS", 7)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 7 * 8)
     assert_array_equal(weights(regressor(**params).fit(X, Y)), whole)
 
 

@@ -97,7 +97,7 @@ def test_large_networks_take_blocks(name, monkeypatch):
 
     whole = weights(fitted(name))
     monkeypatch.setattr(blocks, "BLOCKED_PARAMETERS", 100)
-    monkeypatch.setattr(blocks, "BLOCK_PARAMETERS", 67)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 67 * 8)
     assert_array_equal(weights(fitted(name)), whole)
 
 
