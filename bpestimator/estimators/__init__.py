@@ -5,6 +5,8 @@ from bpestimator.estimators._validation import is_scorer
 from bpestimator.estimators.classifier import BackpropClassifier
 from bpestimator.estimators.lockstep import (
     SMALLEST_GROUP,
+    TOO_FEW,
+    Fit,
     Fold,
     fit_in_lockstep,
     lockstep_key,
@@ -16,8 +18,10 @@ from bpestimator.estimators.rows import Rows, checked_rows
 
 __all__ = [
     "SMALLEST_GROUP",
+    "TOO_FEW",
     "BackpropClassifier",
     "BackpropRegressor",
+    "Fit",
     "Fold",
     "Rows",
     "checked_rows",

@@ -34,6 +34,12 @@ from bpestimator.training import (
 # Below so many at once, the models' buffers leave the cache sooner than calls are saved.
 SMALLEST_GROUP = 3
 
+# Why an estimator is left alone, as far as only its fit can tell.
+TOO_FEW = f"fewer than {SMALLEST_GROUP} of the same kind"
+TOO_LARGE = "networks too large to gain from lockstep"
+DROPPED_ENTRIES = "dropout of entries of a sparse matrix, which all would share"
+FAILS = "the fit fails"
+
 # The rows of folds that train together are all in memory: at most so many bytes of them.
 FOLD_BYTES = 2**28
 
@@ -136,7 +142,7 @@ class _Ready(NamedTuple):
     """Estimators of a fold that start from the same, validated, and what that is.
 
     warnings : what every estimator is to warn of
-    fits : to be filled in
+    fits : to be filled in; before, and for what fails, that it fails
     stackable : whether its models can train as one array with those of other folds
     """
 
@@ -144,13 +150,13 @@ class _Ready(NamedTuple):
     problem: Problem
     training: Training
     warnings: list[Warning]
-    fits: list[Fit | None]
+    fits: list[Fit | str]
     stackable: bool
 
 
 def fit_in_lockstep(
     folds: Iterable[Fold], *, monitor: Callable[[int], Monitor] | None = None
-) -> Iterator[list[Fit | None]]:
+) -> Iterator[list[Fit | str]]:
     """Fit the estimators of each fold, several folds at once where they are small and alike.
 
     Parameters
@@ -162,11 +168,10 @@ def fit_in_lockstep(
 
     Yields
     ------
-    list of Fit or None
-        Fold by fold. None for an estimator that is left unfitted: where its own ``fit`` would
-        raise an error, or where it has too few companions. The first fold of networks that are
-        too large, or with too few that can train together, ends it all: it and those to come are
-        left unfitted.
+    list of Fit or str
+        Fold by fold. In place of a Fit, why an estimator is left unfitted: its own ``fit`` would
+        raise an error, say, or it has too few companions. The first fold of networks that are
+        too large, or with too few that can train together, ends it all.
     """
     asked: deque[list[list[int]]] = deque()
 
@@ -184,7 +189,8 @@ def fit_in_lockstep(
     for first in fits:
         places = asked.popleft()
         found = [first, *islice(fits, len(places) - 1)]
-        found += [[None] * len(some) for some in places[len(found) :]]
+        # Where one part has ended it all, its reason holds for the parts to come.
+        found += [[found[-1][0]] * len(some) for some in places[len(found) :]]
         in_order = sorted(zip(chain(*places), chain(*found), strict=True), key=itemgetter(0))
         yield [fit for _, fit in in_order]
 
@@ -199,22 +205,21 @@ def _by_start(estimators: Sequence[Any]) -> list[list[int]]:
 
 def _fit_parts(
     parts: Iterable[Fold], monitor: Callable[[int], Monitor] | None
-) -> Iterator[list[Fit | None]]:
+) -> Iterator[list[Fit | str]]:
     """Fit part after part of a fold, or of one fold after the other; see fit_in_lockstep."""
     call = FitCall(incremental=False, fresh=True)
     waiting: list[_Ready] = []
     for part in parts:
-        try:
-            ready = _prepare(part, call)
-        except _NotTogetherError:
-            break
-        if waiting and not (ready and _fits_beside(waiting, ready)):
+        ready = _prepare(part, call)
+        if waiting and not (isinstance(ready, _Ready) and _fits_beside(waiting, ready)):
             yield from _fit_folds(waiting, call, monitor)
             waiting = []
-        if ready:
+        if isinstance(ready, _Ready):
             waiting.append(ready)
-        else:
-            yield [None] * len(part.estimators)
+            continue
+        yield [ready] * len(part.estimators)
+        if ready in (TOO_FEW, TOO_LARGE):  # and so are the parts to come
+            return
     if waiting:
         yield from _fit_folds(waiting, call, monitor)
 
@@ -229,12 +234,8 @@ def recorded_warnings() -> Iterator[list[Warning]]:
     kept += [one.message for one in caught if isinstance(one.message, Warning)]
 
 
-class _NotTogetherError(Exception):
-    """Lockstep does not pay for these networks, or each fold has too few that may train so."""
-
-
-def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
-    """Validate a fold once for all its estimators; None where they are to be left alone."""
+def _prepare(fold: Fold, call: FitCall) -> _Ready | str:
+    """Validate a fold once for all its estimators, or say why they are to be left alone."""
     first = fold.estimators[0]
     with recorded_warnings() as common:
         try:
@@ -242,18 +243,19 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | None:
             problem = first._problem(fold.X, fold.y, fold.sample_weight, weights, call)
             training = training_of(first, problem, call)
         except Exception:  # whatever it is, the estimator's own fit will say so
-            return None
+            return FAILS
     stackable = _is_stackable(first, problem)
-    few_alike = len(fold.estimators) < SMALLEST_GROUP and not stackable
-    if few_alike or _at_once(problem, training) < SMALLEST_GROUP:
-        raise _NotTogetherError
+    if len(fold.estimators) < SMALLEST_GROUP and not stackable:
+        return TOO_FEW
+    if _at_once(problem, training) < SMALLEST_GROUP:
+        return TOO_LARGE
     dropout = training.rules.dropout
     if not isinstance(problem.x, np.ndarray) and dropout is not None and dropout.rates[0]:
-        return None  # entries are dropped from the one matrix that all would share
+        return DROPPED_ENTRIES
     learnt_of_data = vars(first).keys() - first.get_params(False).keys()
     for est in fold.estimators[1:]:
         est.__dict__.update({name: vars(first)[name] for name in learnt_of_data})
-    fits: list[Fit | None] = [None] * len(fold.estimators)
+    fits: list[Fit | str] = [FAILS] * len(fold.estimators)
     return _Ready(fold.estimators, problem, training, common, fits, stackable)
 
 
@@ -303,12 +305,13 @@ def _bytes_of_rows(folds: list[_Ready]) -> int:
 
 def _fit_folds(
     folds: list[_Ready], call: FitCall, monitor: Callable[[int], Monitor] | None
-) -> Iterator[list[Fit | None]]:
+) -> Iterator[list[Fit | str]]:
     """Train folds together, in groups that the cache holds; leave too few of them alone."""
     _, problem, training, *_ = folds[0]
     places = [(fold, k) for fold in range(len(folds)) for k in range(len(folds[fold].estimators))]
     if len(places) < SMALLEST_GROUP:
-        yield from (fold.fits for fold in folds)
+        for fold in folds:
+            yield [TOO_FEW] * len(fold.estimators)
         return
     n_groups = ceil(len(places) / _at_once(problem, training))
     for numbers in np.array_split(np.arange(len(places)), n_groups):

@@ -15,8 +15,10 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from bpestimator.estimators import (
     SMALLEST_GROUP,
+    TOO_FEW,
     BackpropClassifier,
     BackpropRegressor,
+    Fit,
     Fold,
     fit_in_lockstep,
     lockstep_key,
@@ -119,7 +121,7 @@ def plan(
     together = sum(job.n_fits for job in jobs)
     few = len(candidates) * len(folds) - together - alone.total()
     if few:
-        alone[f"fewer than {SMALLEST_GROUP} of the same kind"] += few
+        alone[TOO_FEW] += few
     return Plan(jobs, alone)
 
 
@@ -161,7 +163,7 @@ def run(
     data: Data,
     n_jobs: int,
     verbose: int,
-) -> tuple[list[Pair | None], np.ndarray]:
+) -> tuple[list[Pair | None], np.ndarray, Counter[str]]:
     """Train all jobs.
 
     Returns
@@ -170,9 +172,12 @@ def run(
         In the order of the search: candidate by candidate, fold by fold.
     seconds : ndarray of shape (candidates, folds)
         NaN where nothing was trained.
+    alone : Counter
+        How many fits turned out to go alone for which reason.
     """
     pairs: list[Pair | None] = [None] * (len(candidates) * n_folds)
     seconds = np.full((len(candidates), n_folds), np.nan)
+    alone: Counter[str] = Counter()
     total = sum(job.n_fits * _epochs_of(job) for job in jobs)
     with model_epochs(total, shown=bool(verbose)) as progress:
         done: Iterable[Any]
@@ -188,12 +193,14 @@ def run(
             progress.finish(job.n_fits * _epochs_of(job))
             for fold, rows, found_of_fold in zip(job.folds, job.rows, fitted, strict=True):
                 for number, found in zip(job.numbers, found_of_fold, strict=True):
-                    if found is not None:
-                        one, fit = found
-                        seconds[number, fold] = fit.seconds
-                        pair = Pair(one, candidates[number], len(rows), fit.warnings)
-                        pairs[number * n_folds + fold] = pair
-    return pairs, seconds
+                    if isinstance(found, str):
+                        alone[found] += 1
+                        continue
+                    one, fit = found
+                    seconds[number, fold] = fit.seconds
+                    pair = Pair(one, candidates[number], len(rows), fit.warnings)
+                    pairs[number * n_folds + fold] = pair
+    return pairs, seconds, alone
 
 
 def _epochs_of(job: Job) -> int:
@@ -201,7 +208,7 @@ def _epochs_of(job: Job) -> int:
 
 
 def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
-    """Fold by fold, each candidate fitted, with how that went; None for one left as it was."""
+    """Fold by fold, each candidate fitted, with how that went, or why it is left as it was."""
     prepared: list[tuple[list[Any], Any, list[Warning]]] = []
 
     def folds() -> Iterator[Fold]:
@@ -216,15 +223,16 @@ def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
     fitted = list(fit_in_lockstep(folds(), monitor=monitor))
     trained = {
         fold: [
-            None
-            if fit is None
-            else (_with_steps(one, before), fit._replace(warnings=[*told, *fit.warnings]))
+            (_with_steps(one, before), fit._replace(warnings=[*told, *fit.warnings]))
+            if isinstance(fit, Fit)
+            else fit
             for one, fit in zip(ones, fits, strict=True)
         ]
-        # Fewer than the folds, if the first shows that none can train in lockstep.
+        # Fewer than the folds, if one shows that those to come cannot train in lockstep.
         for fold, (ones, before, told), fits in zip(in_order, prepared, fitted, strict=False)
     }
-    return [trained.get(fold, [None] * len(job.numbers)) for fold in range(len(job.rows))]
+    to_come = [fitted[-1][-1]] * len(job.numbers)
+    return [trained.get(fold, to_come) for fold in range(len(job.rows))]
 
 
 def _fold_of(ones: list[Any], rows: np.ndarray, data: Data) -> tuple[Fold, Pipeline | None]:

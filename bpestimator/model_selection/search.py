@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -113,14 +114,12 @@ class _InLockstep:
             planned = plan(estimator, candidates, folds, data, n_jobs)
             if self.verbose:
                 print(_announce(planned, len(candidates) * len(folds)))
-            pairs, seconds = run(planned.jobs, candidates, len(folds), data, n_jobs, self.verbose)
+            pairs, seconds, alone = run(
+                planned.jobs, candidates, len(folds), data, n_jobs, self.verbose
+            )
             seconds_ahead.append(seconds)
-            left = sum(job.n_fits for job in planned.jobs) - np.isfinite(seconds).sum()
-            if self.verbose and left:
-                print(
-                    f"{left} of them are fitted alone after all: networks too large to gain from "
-                    "lockstep, too few alike on folds of one length, or a fit that fails."
-                )
+            if self.verbose and alone:
+                print(f"Of these, {_counted(alone)}.")
             book.fill(pairs)
 
         splits = _Splits(splitter, train_ahead)
@@ -194,8 +193,12 @@ def _announce(planned: Plan, n_fits: int) -> str:
     kinds = len({tuple(job.numbers) for job in planned.jobs})
     of = f"of {kinds} kinds of network" if kinds > 1 else "of one kind of network"
     text = f"Training {together} of {n_fits} fits in lockstep{f', {of}' if together else ''}"
-    reasons = "; ".join(f"{count} alone: {reason}" for reason, count in planned.alone.items())
-    return f"{text}; {reasons}." if reasons else f"{text}."
+    return f"{text}; {_counted(planned.alone)}." if planned.alone else f"{text}."
+
+
+def _counted(alone: Counter[str]) -> str:
+    """How many fits go alone, for each reason."""
+    return "; ".join(f"{count} alone: {reason}" for reason, count in alone.items())
 
 
 class LockstepGridSearchCV(_InLockstep, GridSearchCV):

@@ -624,7 +624,7 @@ def test_steps_of_what_goes_alone_are_hardly_fitted_in_vain(base, cv, times):
         ({"solver": "lbfgs"}, "lbfgs"),
         ({"random_state": None}, "random_state=None is not an int"),
         ({"max_time": 100.0}, "max_time"),
-        ({"hidden_layer_sizes": (700, 700)}, "networks too large"),
+        ({"hidden_layer_sizes": (700, 700)}, "Of these, 6 alone: networks too large"),
         ({"learning_rate_init": "auto"}, "found in each fit"),
     ],
 )
@@ -635,6 +635,20 @@ def test_what_goes_alone_says_why(params, reason, fits, capsys):
     search.fit(X, y)
     assert len(fits) == 6
     assert reason in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:.*fits failed")
+def test_what_goes_alone_after_all_says_why(capsys):
+    X, y = iris()
+    X = X.copy()
+    X[0] = np.nan
+    grid = [{"alpha": [0.1, 0.2, 0.3]}, {"hidden_layer_sizes": [(700, 700)]}]
+    net = clf(max_iter=2)
+    LockstepGridSearchCV(net, grid, cv=KFold(5), verbose=1, error_score=0.0, refit=False).fit(X, y)
+    of_these = (
+        "Of these, 12 alone: the fit fails; 5 alone: networks too large to gain from lockstep."
+    )
+    assert of_these in capsys.readouterr().out
 
 
 def test_verbose_counts_groups_and_model_epochs(capsys):

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from bpestimator import Adam, AdamW, BackpropClassifier, NAdam
-from bpestimator.estimators import Fold, fit_in_lockstep, lockstep_key, why_alone
+from bpestimator.estimators import TOO_FEW, Fit, Fold, fit_in_lockstep, lockstep_key, why_alone
 from bpestimator.training import L2, OPTIMIZERS, Dropout, lockstep, stacked
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -89,7 +89,7 @@ def test_each_model_is_as_if_alone(setting, seeds, n_folds, n_classes, sizes):
             net.set_params(random_state=seeds[k % len(seeds)])
     alone = [[clone(net).fit(fold.X, fold.y) for net in fold.estimators] for fold in folds]
     fits = list(fit_in_lockstep(folds))
-    assert all(fit is not None for of_fold in fits for fit in of_fold)
+    assert all(isinstance(fit, Fit) for of_fold in fits for fit in of_fold)
     assert sizes[0] == 6 * n_folds  # all side by side
     for fold, of_fold in zip(folds, alone, strict=True):
         for ours, theirs in zip(fold.estimators, of_fold, strict=True):
@@ -170,7 +170,7 @@ def test_networks_too_large_are_found_at_the_first_fold():
             seen.append(nets(hidden_layer_sizes=(600, 600)))
             yield Fold(seen[-1], X, y)
 
-    assert list(fit_in_lockstep(folds())) == []
+    assert list(fit_in_lockstep(folds())) == [["networks too large to gain from lockstep"] * 6]
     assert len(seen) == 1
     assert not hasattr(seen[0][1], "coefs_")
 
@@ -179,9 +179,8 @@ def test_what_cannot_be_fitted_is_left_alone():
     X, y = iris()
     bad, good = Fold(nets(), X[:, 0], y), Fold(nets(), X, y)
     fits = list(fit_in_lockstep([good, bad, Fold(nets(2), X, y)]))
-    assert [fit is None for fit in fits[1]] == [True] * 6
-    assert [fit is None for fit in fits[2]] == [True] * 2
-    assert None not in fits[0]
+    assert all(isinstance(fit, Fit) for fit in fits[0])
+    assert fits[1:] == [["the fit fails"] * 6, [TOO_FEW] * 2]
     assert not hasattr(bad.estimators[0], "coefs_")
 
 
@@ -222,7 +221,7 @@ def test_label_smoothing_may_differ_within_a_group(sizes, n_rates):
     fits = list(fit_in_lockstep(folds))
     assert sizes[0] == 2 * 4 * n_rates
     for fold, fits_of_fold in zip(folds, fits, strict=True):
-        assert all(fits_of_fold)
+        assert all(isinstance(fit, Fit) for fit in fits_of_fold)
         for together, alone in zip(fold.estimators, grid(), strict=True):
             assert_same_model(together, alone.fit(fold.X, fold.y))
 
