@@ -637,7 +637,7 @@ def test_what_goes_alone_says_why(params, reason, fits, capsys):
     assert reason in capsys.readouterr().out
 
 
-@pytest.mark.filterwarnings("ignore:.*fits failed")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 def test_what_goes_alone_after_all_says_why(capsys):
     X, y = iris()
     X = X.copy()
