@@ -11,7 +11,7 @@ explodes: the choice is the smallest rate that has come about as far as the best
 which is far from the cliff. It suits about 25 epochs; a longer training settles better at a
 smaller rate, so it is multiplied by min(1, 25 / max_iter), unless early stopping or plain
 gradient descent ("sgd") is at work. Measured against a grid of 13 rates in
-docs/learning-rate.md, and chosen by that measure.
+docs/rate-study.md, and chosen by that measure.
 """
 
 from __future__ import annotations

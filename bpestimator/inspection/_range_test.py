@@ -1,7 +1,7 @@
 """The range test: one step at each of many rising rates, and the loss on the way.
 
 The rate recommended is the geometric mean of two customary readings, half-way down the valley and
-a tenth of the rate with the lowest loss: it lost less than either, see docs/learning-rate.md.
+a tenth of the rate with the lowest loss: it lost less than either, see docs/rate-study.md.
 
 Source: Smith, WACV 2017 (arXiv 1506.01186), section 3.3.
 """
