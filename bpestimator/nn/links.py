@@ -61,8 +61,7 @@ class Softmax(Activation):
             yield call(subtract, columns, row_max, columns)
             yield call(exp, columns, columns)
             yield from sum_of_columns(columns, row_sum, ws)
-            yield call(divide, columns, row_sum, columns)
-            yield call(copyto, z, by_row)
+            yield call(divide, columns, row_sum, np.moveaxis(z, -1, 0))
         else:
             yield call(subtract, z, row_max[..., None], z)
             yield call(exp, z, z)
