@@ -14,6 +14,9 @@ from threadpoolctl import threadpool_info
 
 Run = Callable[[], object]
 
+# OpenBLAS's kernels that use AVX-512.
+KERNELS_WITH_AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")
+
 
 def seconds(contestants: Sequence[Run], repeats: int) -> list[float]:
     """Fastest of several runs of each; they take turns, so that all bear the machine's noise."""
@@ -27,24 +30,34 @@ def seconds(contestants: Sequence[Run], repeats: int) -> list[float]:
 
 
 def machine() -> str:
-    """Versions and processor."""
+    """Versions and processor, and whether OpenBLAS makes use of it."""
     libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
     blas = next((info for info in libraries if "numpy" in info["filepath"]), libraries[0])
-    return (
+    kernels = blas.get("architecture")
+    text = (
         f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, "
         f"scikit-learn {sklearn.__version__}, {blas['internal_api']} {blas['version']} "
-        f"({blas.get('architecture')}), {_processor()}, {os.cpu_count()} cores"
+        f"({kernels}), {_processor()}, {os.cpu_count()} cores"
     )
+    if "avx512f" in _cpuinfo("flags").split() and kernels not in (None, *KERNELS_WITH_AVX512):
+        text += (
+            f"\n\nThis processor has AVX-512, OpenBLAS's kernels for {kernels} do without. "
+            "OPENBLAS_CORETYPE=SkylakeX in the environment chooses those that use it."
+        )
+    return text
 
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(field: str) -> str:
+    """What Linux says of the first processor; nothing elsewhere."""
     try:
         with open("/proc/cpuinfo") as info:
-            return next(
-                line.split(":")[1].strip() for line in info if line.startswith("model name")
-            )
+            return next(line.split(":")[1].strip() for line in info if line.startswith(field))
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return ""
 
 
 def title(text: str) -> None:
