@@ -61,7 +61,7 @@ class Softmax(Activation):
             yield call(subtract, columns, row_max, columns)
             yield call(exp, columns, columns)
             yield from sum_of_columns(columns, row_sum, ws)
-            yield call(divide, columns, row_sum, np.moveaxis(z, -1, 0))
+            yield call(divide, columns, row_sum, z.transpose(-1, *range(z.ndim - 1)))
         else:
             yield call(subtract, z, row_max[..., None], z)
             yield call(exp, z, z)
