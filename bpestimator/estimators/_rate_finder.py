@@ -8,7 +8,9 @@ explodes: the choice is the smallest rate that has come about as far as the best
     min { rate : L(rate) <= min L + 0.1 },   L = log of the held-out loss, smoothed over the rates
     by 1/4, 1/2, 1/4,
 
-which is far from the cliff. It suits about 25 epochs; a longer training settles better at a
+which is far from the cliff. Where every trial ends far above the loss of the untrained network, as
+plain gradient descent does on targets in the hundreds, rates a hundredth of these are tried too,
+and so on. The choice suits about 25 epochs; a longer training settles better at a
 smaller rate, so it is multiplied by min(1, 25 / max_iter), unless early stopping or plain
 gradient descent ("sgd") is at work. Measured against a grid of 13 rates in
 docs/rate-study.md, and chosen by that measure.
@@ -17,7 +19,7 @@ docs/rate-study.md, and chosen by that measure.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -52,6 +54,11 @@ TRIAL_ROWS = 20_000
 HELD_OUT = 0.2
 SLACK = 0.1
 EPOCHS_SUITED = 25
+# A trial has exploded if its loss is above the untrained network's by more than this many times it.
+EXPLODED = 10.0
+# How often rates a hundredth of the lowest so far are tried, where all have exploded.
+MORE_TRIALS = 4
+STEP_DOWN = 100.0
 # How far the log of a loss that is no number lies above the largest that is one.
 DIVERGED_ABOVE = 20.0
 
@@ -76,13 +83,29 @@ def find_rate(
     """Try rates, and choose one. Leaves the problem as it was, its random numbers included."""
     is_sgd = rules.optimizer.name == "sgd"
     rates = np.array(RATES) * (SGD_FACTOR if is_sgd else 1.0)
-    losses = _try(problem, rules, rates, batch_size, _strata(est, problem))
+    strata = _strata(est, problem)
+    losses, untrained = _try(problem, rules, rates, batch_size, strata)
+    for _ in range(MORE_TRIALS if isfinite(untrained) else 0):
+        if _holds(losses, untrained).any():
+            break
+        lower = rates[: len(RATES)] / STEP_DOWN
+        more, _ = _try(problem, rules, lower, batch_size, strata)
+        losses = np.concatenate([more, np.full(rates.shape, inf)])
+        rates = np.concatenate([lower, rates])
+    if not _holds(losses, untrained).any():
+        losses = np.full(rates.shape, inf)
     best = _choose(rates, losses)
     factor = 1.0
     if not (is_sgd or est.early_stopping):
         factor = min(1.0, EPOCHS_SUITED / int(est.max_iter))
     reason = _reason(rates, losses, best, factor, int(est.max_iter))
     return Finding(best * factor, reason, rates, losses)
+
+
+def _holds(losses: np.ndarray, untrained: float) -> np.ndarray:
+    """Which trials have not exploded."""
+    highest = untrained + EXPLODED * abs(untrained) if isfinite(untrained) else inf
+    return np.isfinite(losses) & (losses <= highest)
 
 
 def _reason(
@@ -95,7 +118,7 @@ def _reason(
             f"{best:.2g}{ends.get(best, '')} is the smallest whose held-out loss is near the lowest"
         )
     else:
-        why = "none leads to a loss that is a number, so the lowest is taken"
+        why = "none keeps the loss from exploding, so the lowest is taken"
     scaled = f", times {factor:g} for max_iter={max_iter}" if factor < 1 else ""
     return (
         f"learning_rate_init='auto': {best * factor:.3g}. Of {len(rates)} rates from {rates[0]:.2g}"
@@ -126,8 +149,8 @@ def _try(
     rates: np.ndarray,
     batch_size: int,
     strata: np.ndarray | None,
-) -> np.ndarray:
-    """The held-out loss after a trial of each rate, of shape (rates,)."""
+) -> tuple[np.ndarray, float]:
+    """The held-out loss after a trial of each rate, of shape (rates,), and before any."""
     rng = np.random.RandomState()
     rng.set_state(problem.rng.get_state())
     rows, others = _split(problem, strata, rng)
@@ -153,6 +176,13 @@ def _try(
     weight = None if problem.weight is None else problem.weight[others]
     if weight is not None and not weight.any():
         weight = None
+
+    def held_out_loss(params: np.ndarray) -> float:
+        predictions = predict(x[others], spec.layout.bind(params), spec)
+        if not np.isfinite(predictions).all():
+            return inf
+        return mean_loss(spec.loss, predictions, problem.targets[others], weight)
+
     losses = np.full(rates.shape, inf)
     generator = np.random.default_rng(int(rng.randint(2**31)))
     stream = RandomStream(rng, rows.copy(), None if trial.dropout is None else generator)
@@ -164,13 +194,8 @@ def _try(
             models = stacked_state([state] * len(some), some, trial)
             if train(spec, batches, trial, models) is StopReason.INTERRUPTED:
                 raise KeyboardInterrupt
-            for number, params in enumerate(models.params, start=first):
-                predictions = predict(x[others], spec.layout.bind(params), spec)
-                if np.isfinite(predictions).all():
-                    losses[number] = mean_loss(
-                        spec.loss, predictions, problem.targets[others], weight
-                    )
-    return losses
+            losses[first : first + at_once] = [held_out_loss(params) for params in models.params]
+        return losses, held_out_loss(problem.params)
 
 
 def _strata(est: BaseBackprop, problem: Problem) -> np.ndarray | None:

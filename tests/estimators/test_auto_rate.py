@@ -103,7 +103,16 @@ def test_it_says_so_where_nothing_learns(capsys):
     net = BackpropRegressor(learning_rate_init="auto", solver="sgd", max_iter=3, random_state=0)
     with pytest.raises(ValueError, match="non-finite"):
         net.set_params(verbose=True).fit(1e200 * X, y)
-    assert "none leads to a loss that is a number" in capsys.readouterr().out
+    assert "none keeps the loss from exploding" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+def test_it_goes_lower_where_every_trial_explodes(scale):
+    X, y = load_diabetes(return_X_y=True)
+    X, y = 20 * X, scale * y  # in the hundreds, and not standardised
+    net = BackpropRegressor(solver="sgd", learning_rate_init="auto", random_state=0, max_iter=30)
+    assert net.fit(X, y).score(X, y) > 0.2
+    assert rate_of(net) < 0.005
 
 
 def test_a_longer_fit_takes_a_smaller_rate():
