@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 
 from bpestimator.estimators import _options as options
+from bpestimator.estimators._rate_finder import length_factor
 from bpestimator.training import InvScaling, LBFGSResult, Run, StopReason
 
 INTERRUPTED = "Training interrupted by user."
@@ -28,10 +30,12 @@ def stop_reason(est: Any, run: Run, reason: StopReason, *, incremental: bool) ->
     if reason is StopReason.MAX_TIME:
         return f"max_time: {est.max_time:g} seconds have passed, in {run.n_iter} epochs."
     watched = "validation score" if run.follows_score else "training loss"
-    return (
+    said = (
         f"converged: The {watched} did not improve by tol={est.tol:g} for "
         f"{est.n_iter_no_change} epochs in a row."
     )
+    risen = _rose(run) and not run.follows_score
+    return f"{said} {advice(est, run, run.history['learning_rate'][-1])}" if risen else said
 
 
 def reason_of_lbfgs(est: Any, found: LBFGSResult) -> str:
@@ -67,8 +71,18 @@ def divergence(est: Any, run: Run) -> Warning:
     to_find_one = " learning_rate_init='auto' finds a rate." if may_be_found else ""
     return ConvergenceWarning(
         f"Training diverged. {_what_happened(run)} Try {name}={rate / 10:g}, or max_grad_norm=1, "
-        f"or scale the data, for instance with StandardScaler.{to_find_one}"
+        f"or {_scaling(est)}.{to_find_one}"
     )
+
+
+def _rose(run: Run) -> bool:
+    """Whether the loss of this call's last epoch is above that of its first, or no number."""
+    return not run.loss_curve[-1] <= run.loss_curve[-run.n_iter]
+
+
+def _scaling(est: Any) -> str:
+    text = "scale the data, for instance with StandardScaler"
+    return f"{text}, and y with TransformedTargetRegressor" if is_regressor(est) else text
 
 
 def out_of_time(est: Any, passed: int) -> Warning:
@@ -83,11 +97,14 @@ def advice(est: Any, run: Run, rate: float) -> str:
     name = options.rate_name(est)
     is_auto = isinstance(getattr(est, name), str)
     rate_now = f"{name} ({'auto found' if is_auto else 'now'} {rate:g})"
-    first, last = run.loss_curve[-run.n_iter], run.loss_curve[-1]
-    if not last <= first:
+    if _rose(run):
+        first, last = run.loss_curve[-run.n_iter], run.loss_curve[-1]
+        return f"The loss rose from {first:g} to {last:g}: lower {rate_now}, or {_scaling(est)}."
+    if is_auto and length_factor(est, options.optimizer_of(est)) < 1:
+        # A larger max_iter would bring a smaller rate, and this warning again.
         return (
-            f"The loss rose from {first:g} to {last:g}: lower {rate_now}, or scale the data, for "
-            "instance with StandardScaler."
+            f"Raise tol (now {est.tol:g}), or stop by a validation score with early_stopping=True, "
+            f"or give a higher {rate_now}, which goes by max_iter."
         )
     schedule = options.schedule_of(est)[1]
     reached = run.history["learning_rate"][-1]

@@ -30,6 +30,7 @@ from bpestimator.nn import mean_loss, predict
 from bpestimator.training import (
     Batches,
     Constant,
+    Optimizer,
     RandomStream,
     Run,
     Stopping,
@@ -95,11 +96,16 @@ def find_rate(
     if not _holds(losses, untrained).any():
         losses = np.full(rates.shape, inf)
     best = _choose(rates, losses)
-    factor = 1.0
-    if not (is_sgd or est.early_stopping):
-        factor = min(1.0, EPOCHS_SUITED / int(est.max_iter))
+    factor = length_factor(est, rules.optimizer)
     reason = _reason(rates, losses, best, factor, int(est.max_iter))
     return Finding(best * factor, reason, rates, losses)
+
+
+def length_factor(est: BaseBackprop, optimizer: Optimizer) -> float:
+    """What the rate found is multiplied by, since long trainings settle better at smaller ones."""
+    if optimizer.name == "sgd" or est.early_stopping:
+        return 1.0
+    return min(1.0, EPOCHS_SUITED / int(est.max_iter))
 
 
 def _holds(losses: np.ndarray, untrained: float) -> np.ndarray:

@@ -84,7 +84,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
           the first end with epoch ``max_iter``, so that ``partial_fit`` cannot use them.
     learning_rate_init : float or 'auto', default=0.001
         The learning rate to begin with, above 0. 'auto' finds one by short trials of five rates
-        before training, which costs 20 epochs or less. Not used by 'lbfgs'.
+        before training, which cost 20 epochs unless all explode; the longer ``max_iter``, in
+        ``partial_fit`` too, the lower. Not used by 'lbfgs'.
     power_t : float, default=0.5
         Exponent of 'invscaling', at least 0.
     max_iter : int, default=200

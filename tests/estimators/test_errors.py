@@ -215,6 +215,10 @@ def test_advice_fits_what_happened():
         ConvergenceWarning, match=r"The loss rose .* lower learning_rate \(now 100\)"
     ):
         BackpropRegressor(max_iter=2, learning_rate=100, random_state=0).fit(X, Y)
+    stalled = BackpropRegressor(tol=1e9, learning_rate=100, random_state=0).fit(X, Y)
+    assert re.search("10 epochs.*loss rose .* lower learning_rate", stalled.stop_reason_)
+    with pytest.warns(ConvergenceWarning, match=r"Raise tol .*early_stopping.*\(auto found"):
+        BackpropRegressor(learning_rate_init="auto", tol=0, max_iter=30, random_state=0).fit(X, Y)
     with pytest.warns(UserWarning, match="not used by solver='lbfgs'"):
         BackpropRegressor(solver="lbfgs", learning_rate=0.1, max_iter=500).fit(X, Y)
 
