@@ -257,7 +257,7 @@ class LearningRateDisplay:
         ax.set_xlabel("learning rate")
         ax.set_ylabel(self.value_name)
         ax.grid(alpha=0.3)
-        ax.legend(framealpha=1)
+        ax.legend(framealpha=1, fontsize="small")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
