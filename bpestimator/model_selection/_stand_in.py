@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator, clone
@@ -52,6 +53,17 @@ class Book:
             return None
         pair, self.pairs[number] = self.pairs[number], None  # its memory is not needed twice
         return pair
+
+
+def _meant(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """What was probably meant by each name that is not known."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            of_a_step = [each for each in known if each.endswith(f"__{name}")]
+            likely = of_a_step or get_close_matches(name, known, 1)
+            if likely:
+                yield f"Did you mean {' or '.join(map(repr, likely))}, not {name!r}?"
 
 
 class StandIn(BaseEstimator):
@@ -99,7 +111,12 @@ class StandIn(BaseEstimator):
     def set_params(self, **params: Any) -> StandIn:
         self._parameters.update(params)
         if self._pair is None:
-            self.wrapped.set_params(**params)
+            try:
+                self.wrapped.set_params(**params)
+            except ValueError as error:
+                for meant in _meant(params, self.wrapped.get_params()):
+                    error.add_note(meant)
+                raise
         return self
 
     def _own(self) -> Any:

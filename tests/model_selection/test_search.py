@@ -493,6 +493,21 @@ def test_frames_and_lists():
 # Failing
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("name", ["learning_rate", "backpropclassifier__learning_rat"])
+def test_a_parameter_that_there_is_not(name, n_jobs):
+    X, y = load_iris(return_X_y=True)
+    model = make_pipeline(StandardScaler(), BackpropClassifier(max_iter=2))
+    grid = {name: [0.01, 0.1]}
+    with pytest.raises(ValueError, match="Invalid parameter") as theirs:
+        GridSearchCV(model, grid).fit(X, y)
+    with pytest.raises(ValueError, match="Invalid parameter") as ours:
+        LockstepGridSearchCV(model, grid, n_jobs=n_jobs).fit(X, y)
+    assert str(ours.value) == str(theirs.value)
+    meant = f"Did you mean 'backpropclassifier__learning_rate', not {name!r}?"
+    assert ours.value.__notes__ == [meant]
+
+
 def test_candidates_that_fail_score_as_they_do_in_scikit_learn():
     X, y = iris()
     grid = {"learning_rate": [0.01, -1.0, 0.1, 0.3], "alpha": [0.1, "much"]}
