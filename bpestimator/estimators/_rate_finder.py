@@ -170,6 +170,7 @@ def _try(
         batch_size=min(batch_size, rows.size),
         shuffle=True,
         rows=rows,
+        first_units=rules.first_units(spec),
     )
     trial = replace(
         rules,

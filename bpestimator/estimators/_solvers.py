@@ -122,7 +122,7 @@ def training_of(est: BaseBackprop, problem: Problem, call: FitCall) -> Training:
     rules, rate = rules_of(est, n_hidden, incremental=call.incremental)
     rate = _rate_to_use(est, problem, call, rules) if rate is None else rate
     state = _train_state(est, problem, call, rules, rate)
-    batches, validate = _batches(est, problem)
+    batches, validate = _batches(est, problem, rules)
     state.streams[0].order = batches.first_order()
     scores_before = len(state.runs[0].validation_scores or ())
     return Training(rules, state, batches, validate, rate, scores_before)
@@ -270,7 +270,9 @@ def _recall_optimizer(
         state.initial_rate[:] = memory["initial_rate"]
 
 
-def _batches(est: BaseBackprop, problem: Problem) -> tuple[Batches, Validator | None]:
+def _batches(
+    est: BaseBackprop, problem: Problem, rules: TrainingRules
+) -> tuple[Batches, Validator | None]:
     """The rows to train on, in batches, and what judges by the others, if there are any."""
     rows, held_out = None, problem.held_out
     if est.early_stopping and held_out is None:
@@ -286,6 +288,7 @@ def _batches(est: BaseBackprop, problem: Problem) -> tuple[Batches, Validator | 
         batch_size=_batch_size(est, problem.x.shape[0] if rows is None else rows.size),
         shuffle=bool(est.shuffle),
         rows=rows,
+        first_units=rules.first_units(problem.spec),
     )
     return batches, validate
 

@@ -1,7 +1,9 @@
 """Layout: one flat parameter array, and the weights and biases that are views of it.
 
-All weights come first, layer by layer, then all biases. An optimizer is then a few passes
-over one array, and the L2 penalty, which spares the biases, concerns one slice.
+All weights come first, from the last layer to the first, then all biases, from the first
+layer on. An optimizer is then a few passes over one array; the L2 penalty, which spares the
+biases, concerns one slice; and the first layer's biases follow its weights: together they are
+the weights of rows that end in a one, see :mod:`bpestimator.nn.ones`.
 """
 
 from __future__ import annotations
@@ -103,10 +105,13 @@ class Views(NamedTuple):
 
     weights : arrays of shape ``lead + (fan_in, fan_out)``
     biases : arrays of shape ``lead + (1, fan_out)``, a row that adds to every row of a batch
+    first : array of shape ``lead + (fan_in + 1, fan_out)``, the first layer's weights and, below
+        them, its biases; None where these do not lie together
     """
 
     weights: list[Array]
     biases: list[Array]
+    first: Any = None
 
 
 class Layout:
@@ -116,6 +121,8 @@ class Layout:
     ----------
     sizes : sequence of int
         Units per layer, inputs first, outputs last.
+    from_first : bool, default=False
+        Whether weights, too, go from the first layer on, which is scikit-learn's order.
 
     Examples
     --------
@@ -126,9 +133,10 @@ class Layout:
     [(3, 4), (4, 2)]
     """
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    def __init__(self, sizes: Sequence[int], *, from_first: bool = False) -> None:
         self.sizes = tuple(int(size) for size in sizes)
         self.weight_shapes = list(pairwise(self.sizes))
+        self._from_first = from_first
 
     @cached_property
     def n_weights(self) -> int:
@@ -141,15 +149,18 @@ class Layout:
     def bind(self, flat: Array) -> Views:
         """The layers of a flat array of shape ``lead + (n_parameters,)``, as views of it."""
         lead = flat.shape[:-1]
-        lengths = [fan_in * fan_out for fan_in, fan_out in self.weight_shapes]
-        offsets = accumulate([*lengths, *self.sizes[1:]], initial=0)
+        shapes = self.weight_shapes if self._from_first else self.weight_shapes[::-1]
+        lengths = [fan_in * fan_out for fan_in, fan_out in shapes]
+        offsets = list(accumulate([*lengths, *self.sizes[1:]], initial=0))
         parts = [flat[..., start:end] for start, end in pairwise(offsets)]
-        weights = [
-            part.reshape(lead + shape)
-            for part, shape in zip(parts, self.weight_shapes, strict=False)
-        ]
+        weights = [part.reshape(lead + shape) for part, shape in zip(parts, shapes, strict=False)]
         biases = [part[..., None, :] for part in parts[len(weights) :]]
-        return Views(weights, biases)
+        if self._from_first:
+            return Views(weights, biases)
+        fan_in, fan_out = self.weight_shapes[0]
+        start = self.n_weights - fan_in * fan_out
+        first = flat[..., start : self.n_weights + fan_out]
+        return Views(weights[::-1], biases, first.reshape((*lead, fan_in + 1, fan_out)))
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array], dtype: Any) -> Array:
         """A new flat array from separate weights and biases of one model."""
@@ -158,3 +169,9 @@ class Layout:
         for view, part in zip(views.weights + views.biases, [*coefs, *intercepts], strict=True):
             view[...] = part
         return flat
+
+
+def move(flat: Array, source: Layout, target: Layout) -> Array:
+    """A new array with the same parameters of one model, laid out anew."""
+    weights, biases, _ = source.bind(flat)
+    return target.pack(weights, biases, flat.dtype)

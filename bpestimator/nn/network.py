@@ -25,6 +25,7 @@ from numpy import multiply
 from bpestimator.nn.activations import Activation
 from bpestimator.nn.layout import Array, Layout, Views, empty_buffer
 from bpestimator.nn.losses import Loss
+from bpestimator.nn.ones import RowsWithOnes, product_and_sum
 from bpestimator.nn.products import (
     Rows,
     add_to_rows,
@@ -77,27 +78,27 @@ class NetworkSpec:
         return Layout(self.sizes)
 
 
-def forward(x: Array | Rows, params: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
+Inputs = Array | Rows | RowsWithOnes
+
+
+def forward(x: Inputs, params: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
     """Fill ``ws.outputs``, the last of them with the raw outputs.
 
     ``x`` has shape (..., batch, features), or is a sparse matrix shared by all models, or what
-    several models share each.
+    several models share each, or rows that bring ones.
     """
     a = x
     for k, z in enumerate(ws.outputs):
         if k in ws.masks:
             yield call(multiply, a, ws.masks[k], ws.masked[k])
             a = ws.masked[k]
-        yield from product(a, params.weights[k], z, ws)
-        yield from add_to_rows(z, params.biases[k], ws)
+        yield from weighted_sum(a, params, k, z, ws)
         if k < len(spec.activations):
             yield from spec.activations[k].forward(z, ws)
         a = z
 
 
-def backward(
-    x: Array | Rows, params: Views, grads: Views, spec: NetworkSpec, ws: Workspace
-) -> Calls:
+def backward(x: Inputs, params: Views, grads: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
     """Write the gradient of the summed loss, every entry of ``grads``.
 
     ``ws`` holds what :func:`forward` left, except that the loss has turned the raw outputs
@@ -106,14 +107,35 @@ def backward(
     inputs = [ws.masked.get(k, a) for k, a in enumerate([x, *ws.outputs[:-1]])]
     for k in range(len(inputs) - 1, -1, -1):
         delta = ws.deltas[k]
-        yield from product_transposed(inputs[k], delta, grads.weights[k], ws)
-        yield from sum_of_rows(delta, grads.biases[k], ws)
+        yield from weighted_sum_gradients(inputs[k], delta, grads, k, ws)
         if k > 0:
             below, delta_below = ws.outputs[k - 1], ws.deltas[k - 1]
             yield from product_with_transposed(delta, params.weights[k], delta_below, ws)
             if k in ws.masks:
                 yield call(multiply, delta_below, ws.masks[k], delta_below)
             yield from spec.activations[k - 1].backward(below, delta_below, ws)
+
+
+def weighted_sum(a: Inputs, params: Views, k: int, z: Array, ws: Workspace) -> Calls:
+    """z_k := a_{k-1} W_k + b_k."""
+    if isinstance(a, RowsWithOnes):
+        if a.to_add is not None:
+            yield from product(a.to_add, params.first, z, ws)
+            return
+        a = a.plain
+    yield from product(a, params.weights[k], z, ws)
+    yield from add_to_rows(z, params.biases[k], ws)
+
+
+def weighted_sum_gradients(a: Inputs, delta: Array, grads: Views, k: int, ws: Workspace) -> Calls:
+    """dW_k := a_{k-1}^T delta_k, and db_k := sum of delta_k over the batch."""
+    if isinstance(a, RowsWithOnes):
+        if a.to_sum is not None:
+            yield from product_and_sum(a.to_sum, delta, grads.first, ws)
+            return
+        a = a.plain
+    yield from product_transposed(a, delta, grads.weights[k], ws)
+    yield from sum_of_rows(delta, grads.biases[k], ws)
 
 
 class Predictor:
@@ -164,7 +186,8 @@ def predict(x: Any, params: Views, spec: NetworkSpec, *, workers: int = 1) -> Ar
     if dtype.char not in "fd" or any(weights.dtype != dtype for weights in params.weights):
         # At least float32: rows, and weights that a user has set, may be of any kind.
         dtype = np.result_type(np.float32, dtype, *params.weights)
-        params = Views(*([array.astype(dtype, copy=False) for array in part] for part in params))
+        weights, biases, _ = params
+        params = Views(*([w.astype(dtype, copy=False) for w in part] for part in (weights, biases)))
     if rows <= EXACT_ROWS:
         return _predict_part(x, params, spec, Workspace(spec.sizes, rows, (), dtype, False))
     predictions = np.empty((rows, spec.sizes[-1]), dtype)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.ones import Alike, alike, rows_with_ones, with_ones
 from bpestimator.nn.products import SparseRows
 from bpestimator.nn.tape import reduce_sum
 from bpestimator.training.objective import Batch
@@ -33,6 +35,9 @@ class Batches:
     shuffle : bool
     rows : ndarray of int, default=None
         The rows to train on; None for all.
+    first_units : int, default=0
+        Units of the first layer, if its biases may be the weights of ones, see
+        :mod:`bpestimator.nn.ones`; 0 if not.
 
     Attributes
     ----------
@@ -56,6 +61,7 @@ class Batches:
         batch_size: int,
         shuffle: bool,
         rows: Array | None = None,
+        first_units: int = 0,
     ) -> None:
         self.batch_size = batch_size
         self._shuffle = shuffle
@@ -70,7 +76,9 @@ class Batches:
         self.all_x, self.all_y, self.all_weight = x, y, weight
         self.y = np.empty((self.block_size, *y.shape[1:]), y.dtype)
         self.weight = None if weight is None else np.empty(self.block_size, weight.dtype)
-        self._source = self._source_of(x, in_order=rows is None and not shuffle)
+        in_order = rows is None and not shuffle
+        self.first_units = 0 if self._sparse or in_order else first_units
+        self._source = self._source_of(x, in_order=in_order)
         self.blocks = self._cut(x.dtype)
 
     def _cut(self, dtype: Any) -> dict[int, list[Batch]]:
@@ -93,12 +101,27 @@ class Batches:
             # Duplicate or unsorted entries would not survive the detour through CSR.
             quick = x.format == "csc" and x.has_canonical_format
             return _CSCRows(x) if quick else _SparseRows(x)
-        return _DenseRows(x, self.block_size, in_order=in_order)
+        return _DenseRows(x, self.block_size, in_order=in_order, ones=self._n_ones())
+
+    def _n_ones(self) -> int:
+        """How many columns of ones the rows need, for either size of batch."""
+        sizes = {self.batch_size, self.n_rows % self.batch_size} - {0}
+        return max(chain.from_iterable(map(self._alike, sizes)))
+
+    def _alike(self, size: int) -> Alike:
+        return alike(size, self.all_x.shape[1], self.first_units, self.all_x.dtype)
+
+    def _as_rows(self, x: Any, size: int) -> Any:
+        """Rows of a batch of that size as the network takes them."""
+        if self._sparse or not self._n_ones():
+            return x
+        return rows_with_ones(x, self.all_x.shape[1], self._alike(size))
 
     def _view(self, start: int, size: int, dtype: Any) -> Batch:
         """One batch, as views of the buffers."""
         rows = slice(start, start + size)
         x = self._source.batch if self._sparse else self._source.buffer[rows]
+        x = self._as_rows(x, size)
         weight = None if self.weight is None else self.weight[rows]
         return Batch(x, self.y[rows], weight, np.array(size, dtype))
 
@@ -161,12 +184,12 @@ def _like(x: Array, rows: int) -> Array:
 
 
 class _DenseRows:
-    """Rows of an array, copied into one buffer."""
+    """Rows of an array, copied into one buffer, and so many columns of ones."""
 
-    def __init__(self, x: Array, size: int, *, in_order: bool) -> None:
+    def __init__(self, x: Array, size: int, *, in_order: bool, ones: int) -> None:
         # Unshuffled rows keep the array's layout, which may decide how BLAS rounds; a
         # gather of shuffled ones from another layout would copy the whole array each time.
-        self._x = x if in_order else np.ascontiguousarray(x)
+        self._x = x if in_order else with_ones(x, ones) if ones else np.ascontiguousarray(x)
         self._in_order = in_order
         self.buffer = _like(self._x, size)
 

@@ -21,7 +21,8 @@ import numpy as np
 from numpy import greater_equal, multiply
 
 from bpestimator.nn.layout import Array, buffer_like, empty_buffer
-from bpestimator.nn.products import Rows, SparseRows
+from bpestimator.nn.network import Inputs
+from bpestimator.nn.products import SparseRows
 from bpestimator.nn.tape import Calls, call, constant
 from bpestimator.nn.workspace import Workspace
 
@@ -43,9 +44,7 @@ class Dropout:
         """Whether anything is ever left out."""
         return any(np.any(rate) for rate in self.rates)
 
-    def draw(
-        self, x: Array | Rows, ws: Workspace, generators: Sequence[np.random.Generator]
-    ) -> Calls:
+    def draw(self, x: Inputs, ws: Workspace, generators: Sequence[np.random.Generator]) -> Calls:
         """Fill the masks of ``ws`` anew, for the rows ``x``; a generator for each model."""
         distinct = list(dict.fromkeys(generators))
         for k, rate in enumerate(self.rates):

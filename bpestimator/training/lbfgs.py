@@ -15,7 +15,7 @@ import numpy as np
 import scipy.optimize
 from numpy import add, copyto
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.layout import Array, Layout, move
 from bpestimator.nn.network import EXACT_ROWS, NetworkSpec
 from bpestimator.nn.products import SparseRows, rows_of
 from bpestimator.nn.tape import Calls, call, play
@@ -70,11 +70,20 @@ class FullBatch:
     penalty : L2
     params : ndarray of shape lead + (P,)
         Shape and dtype of the points to come.
+    layout : Layout or None, default=None
+        Where parameters lie in a point; None for the network's own.
     """
 
-    def __init__(self, spec: NetworkSpec, batch: Batch, penalty: L2, params: Array) -> None:
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        batch: Batch,
+        penalty: L2,
+        params: Array,
+        layout: Layout | None = None,
+    ) -> None:
         self._batch = batch
-        self._objective = Objective(spec, np.empty_like(params), penalty)
+        self._objective = Objective(spec, np.empty_like(params), penalty, layout=layout)
         lead = params.shape[:-1]
         rows = batch.y.shape[-1] if spec.loss.takes_labels else batch.y.shape[-2]
         width = spec.loss.record_width(spec.sizes[-1])
@@ -152,7 +161,9 @@ def minimize_lbfgs(
 
     Source: Byrd, Lu, Nocedal and Zhu, SIAM J. Scientific Computing 16 (1995).
     """
-    full_batch = FullBatch(spec, batch, penalty, params)
+    # scipy's sums over all parameters go in this order, as in scikit-learn.
+    in_order = Layout(spec.sizes, from_first=True)
+    full_batch = FullBatch(spec, batch, penalty, params, in_order)
     best = LBFGSResult(params=params, loss=float("inf"))
 
     loss_here = float("inf")
@@ -167,7 +178,7 @@ def minimize_lbfgs(
     def after_iteration(point: Array) -> None:
         # The line search ends at the point it accepts, so the latest loss belongs to it.
         nonlocal now
-        best.params, best.loss = point.copy(), loss_here
+        best.params, best.loss = move(point, in_order, spec.layout), loss_here
         best.n_iter += 1
         began, now = now, perf_counter()
         if report is not None:
@@ -181,7 +192,7 @@ def minimize_lbfgs(
         with np.errstate(all="ignore"):
             found = scipy.optimize.minimize(
                 objective,
-                params,
+                move(params, spec.layout, in_order),
                 method="L-BFGS-B",
                 jac=True,
                 options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
@@ -192,7 +203,8 @@ def minimize_lbfgs(
         return best
     except _LeaveError:
         return best
-    reached = best.params if best.n_iter and not np.isfinite(found.x).all() else found.x
+    lost = best.n_iter and not np.isfinite(found.x).all()
+    reached = best.params if lost else move(found.x, in_order, spec.layout)
     return replace(
         best,
         params=reached,

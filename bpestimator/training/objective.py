@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import divide, multiply
 
-from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.network import NetworkSpec, backward, forward
-from bpestimator.nn.products import Rows
+from bpestimator.nn.layout import Array, Layout, empty_buffer
+from bpestimator.nn.network import Inputs, NetworkSpec, backward, forward
 from bpestimator.nn.tape import Calls, call, constant, play
 from bpestimator.nn.workspace import Workspace
 from bpestimator.training.dropout import Dropout
@@ -22,14 +21,14 @@ ALL = slice(None)
 class Batch(NamedTuple):
     """Some rows.
 
-    x : ndarray of shape (..., batch, features), SparseRows or SharedRows
+    x : ndarray of shape (..., batch, features), or other Inputs
     y : ndarray of shape (..., batch, outputs), or (..., batch) for labels
     weight : ndarray of shape (..., batch) or None
     total : ndarray of shape () or lead + (1,)
         Total weight of the rows; their number where weight is None.
     """
 
-    x: Array | Rows
+    x: Inputs
     y: Array
     weight: Array | None
     total: Array
@@ -56,6 +55,8 @@ class Objective:
     dropout : Dropout or None, default=None
     generators : sequence of numpy.random.Generator, default=()
         Where ``dropout`` draws from, one per model; models may share one.
+    layout : Layout or None, default=None
+        Where parameters lie in ``flat``; None for the network's own.
 
     Attributes
     ----------
@@ -72,6 +73,7 @@ class Objective:
         penalty: L2,
         dropout: Dropout | None = None,
         generators: Sequence[np.random.Generator] = (),
+        layout: Layout | None = None,
     ) -> None:
         self.spec = spec
         self.flat = flat
@@ -80,7 +82,8 @@ class Objective:
         self.grad = empty_buffer(flat.shape, flat.dtype)
         self.scratch = empty_buffer(flat.shape, flat.dtype)
         self._workspaces: dict[int, Workspace] = {}
-        self._params, self._grads = spec.layout.bind(flat), spec.layout.bind(self.grad)
+        layout = spec.layout if layout is None else layout
+        self._params, self._grads = layout.bind(flat), layout.bind(self.grad)
         lead = flat.shape[:-1]
         self._layers = [weights.reshape((*lead, -1)) for weights in self._params.weights]
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.ones import with_ones
 from bpestimator.nn.products import SharedRows
 from bpestimator.nn.tape import reduce_sum
 from bpestimator.training.batches import Batches
@@ -46,6 +47,7 @@ class StackedBatches(Batches):
         first = members[0]
         self._first_orders = dict(zip(streams, members, strict=True))
         self.batch_size, self._shuffle = first.batch_size, first._shuffle
+        self.all_x, self.first_units, self._sparse = first.all_x, first.first_units, False
         self.n_rows, self.n_steps = first.n_rows, first.n_steps
         numbers = {stream: number for number, stream in enumerate(dict.fromkeys(streams))}
         of_models = [numbers[stream] for stream in streams]
@@ -53,10 +55,10 @@ class StackedBatches(Batches):
         bytes_per_row = first.all_x.shape[1] * first.all_x.itemsize
         self.block_size = self._whole_batches(bytes_per_row * n_distinct)
 
-        def gathered(arrays: list[Array]) -> _Gathered:
-            return _Gathered(arrays, of_models, self.block_size)
+        def gathered(arrays: list[Array], ones: int = 0) -> _Gathered:
+            return _Gathered(arrays, of_models, self.block_size, ones=ones)
 
-        self._x = gathered([one.all_x for one in members])
+        self._x = gathered([one.all_x for one in members], ones=self._n_ones())
         large = self.batch_size * bytes_per_row > REPEATED_BYTES
         self._shared = large and self._x.has_sharers and not as_array
         self._y = gathered([one.all_y for one in members])
@@ -71,6 +73,7 @@ class StackedBatches(Batches):
         rows = slice(start, start + size)
         y = self.y[:, rows]
         x = self._x.shared(rows) if self._shared else self._x.repeated[:, rows]
+        x = self._as_rows(x, size)
         if self.weight is None:
             return Batch(x, y, None, np.array(size, dtype))
         return Batch(x, y, self.weight[:, rows], np.empty((len(y), 1), dtype))
@@ -102,15 +105,22 @@ class _Gathered:
         The stream of each.
     size : int
         Most rows at once.
+    ones : int
+        How many ones each row is to end in.
     """
 
-    def __init__(self, arrays: list[Array], streams: list[int], size: int) -> None:
+    def __init__(self, arrays: list[Array], streams: list[int], size: int, *, ones: int) -> None:
         pairs = [(id(array), stream) for array, stream in zip(arrays, streams, strict=True)]
         distinct = list(dict.fromkeys(pairs))
         self._which = np.array([distinct.index(pair) for pair in pairs])
-        by_id = {id(array): np.ascontiguousarray(array) for array in arrays}
+        by_id = {id(array): array for array in arrays}
+        by_id = {
+            name: with_ones(array, ones) if ones else np.ascontiguousarray(array)
+            for name, array in by_id.items()
+        }
         self._sources = [(by_id[name], stream) for name, stream in distinct]
-        shape, dtype = (size, *arrays[0].shape[1:]), arrays[0].dtype
+        source, _ = self._sources[0]
+        shape, dtype = (size, *source.shape[1:]), source.dtype
         self._once = empty_buffer((len(distinct), *shape), dtype)
         self.has_sharers = len(distinct) < len(arrays)
         n_models = len(arrays)

@@ -20,6 +20,7 @@ from bpestimator.nn import (
     predict,
     rows_of,
 )
+from bpestimator.nn.layout import move
 from bpestimator.nn.network import CHUNK_ROWS, EXACT_ROWS
 
 
@@ -46,16 +47,27 @@ def problem(request):
     return spec, rng.normal(size=(8, 5)), y, rng
 
 
-def test_layout_puts_weights_before_biases():
+def test_layout_puts_the_first_layers_biases_below_its_weights():
     layout = Layout((2, 3, 1))
     views = layout.bind(np.arange(13.0))
-    assert_array_equal(views.weights[0], [[0, 1, 2], [3, 4, 5]])
-    assert_array_equal(views.weights[1], [[6], [7], [8]])
+    assert_array_equal(views.weights[1], [[0], [1], [2]])
+    assert_array_equal(views.weights[0], [[3, 4, 5], [6, 7, 8]])
     assert_array_equal(views.biases[0], [[9, 10, 11]])
     assert_array_equal(views.biases[1], [[12]])
+    assert_array_equal(views.first, [[3, 4, 5], [6, 7, 8], [9, 10, 11]])
     packed = layout.pack(views.weights, [b[0] for b in views.biases], np.float32)
     assert packed.dtype == np.float32
     assert_array_equal(packed, np.arange(13))
+
+
+def test_layout_from_the_first_layer_on_is_scikit_learns():
+    own, in_order = Layout((2, 3, 4, 1)), Layout((2, 3, 4, 1), from_first=True)
+    views = in_order.bind(np.arange(30.0))
+    parts = [*views.weights, *views.biases]
+    assert_array_equal(np.concatenate([part.ravel() for part in parts]), np.arange(30))
+    there = move(np.arange(30.0), in_order, own)
+    assert_array_equal(own.bind(there).weights[0], views.weights[0])
+    assert_array_equal(move(there, own, in_order), np.arange(30))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,0 +1,158 @@
+"""A column of ones may stand for biases only where no bit depends on it."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from bpestimator import BackpropClassifier, BackpropRegressor, LockstepGridSearchCV
+from bpestimator.nn import SharedRows, ones
+from bpestimator.nn.layout import Layout
+from bpestimator.nn.network import weighted_sum, weighted_sum_gradients
+from bpestimator.nn.ones import Alike, alike, rows_with_ones, with_ones
+from bpestimator.nn.tape import play
+from bpestimator.nn.workspace import Workspace
+
+FLOATS = (np.float64, np.float32)
+SHAPES = list(product([2, 7, 32, 50, 200], [1, 2, 4, 5, 13, 30], [2, 3, 32, 100]))
+
+
+def numbers(*shape, dtype=np.float64, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """A function that has rows go without ones from now on."""
+
+    def switch_off():
+        monkeypatch.setattr(ones, "MOST_FEATURES", 0)
+        alike.cache_clear()
+
+    yield switch_off
+    alike.cache_clear()
+
+
+def layer(x, delta, flat, layout):
+    """The first layer's weighted sum, and the gradients of its weights and biases."""
+    rows, lead = delta.shape[-2], delta.shape[:-2]
+    ws = Workspace(layout.sizes, rows, lead, delta.dtype)
+    grads = np.full_like(flat, np.nan)
+    np.copyto(ws.deltas[-1], delta)
+    play(weighted_sum(x, layout.bind(flat), 0, ws.outputs[0], ws))
+    sums = ws.outputs[0].copy()
+    np.copyto(ws.deltas[0], delta)
+    play(weighted_sum_gradients(x, ws.deltas[0], layout.bind(grads), 0, ws))
+    assert np.isfinite(grads).all()
+    return sums, grads
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("rows", "features", "units"), SHAPES)
+@pytest.mark.parametrize("lead", [(), (3,)], ids=str)
+def test_ones_that_are_alike_change_no_bit(lead, rows, features, units, dtype):
+    layout = Layout((features, units))
+    x = numbers(rows, features, dtype=dtype)
+    flat = numbers(*lead, layout.n_parameters, dtype=dtype, seed=1)
+    delta = numbers(*lead, rows, units, dtype=dtype, seed=2)
+    stacked = np.array(np.broadcast_to(x, (*lead, *x.shape)))
+    found = alike(rows, features, units, np.dtype(dtype))
+    extended = np.array(np.broadcast_to(with_ones(x, 2), (*lead, rows, features + 2)))
+    # Other batches of the same rows may be alike, except of a single feature.
+    bringing = rows_with_ones(extended, features, found) if features > 1 else stacked
+    for apart, together in zip(
+        layer(stacked, delta, flat, layout), layer(bringing, delta, flat, layout), strict=True
+    ):
+        assert_array_equal(together, apart)
+
+
+def test_ones_are_put_to_use():
+    """Or the test above would compare nothing: on every machine some shape is alike."""
+    found = [alike(*shape, np.dtype(np.float64)) for shape in SHAPES]
+    assert any(one.add for one in found)
+    assert any(one.sum for one in found)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_sums_with_ones_are_sums(columns):
+    layout = Layout((4, 6))
+    x, delta, flat = numbers(9, 4), numbers(9, 6, seed=1), numbers(30, seed=2)
+    bringing = rows_with_ones(with_ones(x, columns), 4, Alike(1, columns))
+    sums, grads = layer(bringing, delta, flat, layout)
+    views = layout.bind(flat)
+    np.testing.assert_allclose(sums, x @ views.weights[0] + views.biases[0], rtol=1e-12)
+    np.testing.assert_allclose(layout.bind(grads).weights[0], x.T @ delta, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(layout.bind(grads).biases[0][0], delta.sum(0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_models_that_share_rows_share_their_ones(columns):
+    layout = Layout((4, 6))
+    x, flat, delta = numbers(2, 9, 4), numbers(3, 30, seed=1), numbers(3, 9, 6, seed=2)
+    of_models = [(slice(0, 2), 0), (slice(2, 3), 1)]
+    shared = SharedRows([(models, with_ones(x[k], columns)) for models, k in of_models])
+    repeated = np.stack([with_ones(x[k], columns) for k in (0, 0, 1)])
+    found = Alike(1, columns)
+    for one, other in zip(
+        layer(rows_with_ones(shared, 4, found), delta, flat, layout),
+        layer(rows_with_ones(repeated, 4, found), delta, flat, layout),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+FITS = {
+    "classes": (BackpropClassifier, {}),
+    "one layer": (BackpropClassifier, {"hidden_layer_sizes": ()}),
+    "one unit": (BackpropClassifier, {"hidden_layer_sizes": (1,)}),
+    "deep": (BackpropClassifier, {"hidden_layer_sizes": (8, 5, 6), "activation": "tanh"}),
+    "full batch": (BackpropRegressor, {"batch_size": 103, "solver": "sgd"}),
+    "one row at a time": (BackpropRegressor, {"batch_size": 1}),
+    "odd last batch": (BackpropRegressor, {"batch_size": 17}),
+    "in order": (BackpropRegressor, {"batch_size": 17, "shuffle": False}),
+    "early stopping": (BackpropClassifier, {"early_stopping": True}),
+    "auto": (BackpropClassifier, {"learning_rate_init": "auto"}),
+    "clipped": (BackpropRegressor, {"max_grad_norm": 0.1}),
+    "dropout": (BackpropRegressor, {"dropout": 0.5, "batch_size": 20}),
+    "diagnostics": (BackpropRegressor, {"diagnostics": True, "batch_size": 20}),
+}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("kind", "params"), FITS.values(), ids=FITS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_fits_with_ones_equal_fits_without(kind, params, weighted, dtype, never):
+    X = numbers(103, 5, dtype=dtype)
+    y = np.digitize(X[:, 0], [-0.5, 0.5]) if kind is BackpropClassifier else X[:, 0] ** 2
+    weight = np.linspace(0, 1, 103) if weighted else None
+    settings = {"hidden_layer_sizes": (12,), "max_iter": 4, "random_state": 0, **params}
+
+    def fitted():
+        est = kind(**settings).fit(np.asfortranarray(X), y, sample_weight=weight)
+        return [*est.coefs_, *est.intercepts_, est.loss_curve_]
+
+    with_them = fitted()
+    never()
+    for one, other in zip(with_them, fitted(), strict=True):
+        assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("params", [{}, {"hidden_layer_sizes": ()}, {"batch_size": 7}], ids=str)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_searches_with_ones_equal_searches_without(params, never):
+    X = numbers(103, 5)
+    y = np.digitize(X[:, 0], [-0.5, 0.5])
+    est = BackpropClassifier(**{"hidden_layer_sizes": (12,), "max_iter": 5, **params})
+    est.set_params(random_state=0)
+
+    def searched():
+        search = LockstepGridSearchCV(est, {"learning_rate": [1e-3, 1e-2, 1e-1]}, cv=3)
+        search.fit(X, y)
+        return [*search.best_estimator_.coefs_, search.cv_results_["split0_test_score"]]
+
+    with_them = searched()
+    never()
+    for one, other in zip(with_them, searched(), strict=True):
+        assert_array_equal(one, other)
