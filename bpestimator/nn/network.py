@@ -25,7 +25,7 @@ from numpy import multiply
 from bpestimator.nn.activations import Activation
 from bpestimator.nn.layout import Array, Layout, Views, empty_buffer
 from bpestimator.nn.losses import Loss
-from bpestimator.nn.ones import RowsWithOnes, product_and_sum
+from bpestimator.nn.ones import RowsWithOnes, product_and_sum, sum_of_rows
 from bpestimator.nn.products import (
     Rows,
     add_to_rows,
@@ -33,7 +33,6 @@ from bpestimator.nn.products import (
     product_transposed,
     product_with_transposed,
     rows_of,
-    sum_of_rows,
 )
 from bpestimator.nn.regression_losses import REGRESSION_LOSSES
 from bpestimator.nn.tape import Calls, call, play

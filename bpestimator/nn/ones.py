@@ -11,6 +11,7 @@ in an order of its own; so it is tried out, once for each shape, whether they do
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -21,11 +22,13 @@ from numpy import copyto
 
 from bpestimator.nn.layout import Array
 from bpestimator.nn.products import SMALL_PRODUCT, SharedRows, product_transposed
-from bpestimator.nn.tape import Calls, call
+from bpestimator.nn.tape import Calls, call, reduce_sum
 from bpestimator.nn.workspace import Workspace
 
 # For more features, copying the rows takes as long as is won.
 MOST_FEATURES = 32
+# Of more units, NumPy's own sum takes no longer.
+FEW_UNITS = 32
 # Where a corner of a product, a single number, is added up in another order than the rest, every
 # third trial or so shows it.
 TRIALS = 32
@@ -84,6 +87,40 @@ def product_and_sum(to_sum: Array | SharedRows, delta: Array, grads: Array, ws: 
     yield call(copyto, grads, wider[..., :-1, :])
 
 
+def sum_of_rows(delta: Array, out: Array, ws: Workspace) -> Calls:
+    """out := sum over the batch."""
+    *lead, rows, units = delta.shape
+    if not lead and sums_alike(rows, units, delta.dtype):
+        ones, sums = ws.empty((rows, 2), delta.dtype), ws.empty((2, units), delta.dtype)
+        ones.fill(1)
+        yield call(np.ndarray.dot, ones.T, delta, sums)
+        yield call(copyto, out, sums[:1])
+    elif not lead or units == 1:  # a single column is summed in another order
+        yield call(reduce_sum, delta, -2, None, out, True)
+    else:
+        by_row, piece = delta, ws.like(out)
+        if delta.flags.c_contiguous:
+            by_row = ws.row_by_row(delta)
+            yield call(copyto, by_row, delta)
+        yield call(reduce_sum, by_row, -2, None, piece, True)
+        yield call(copyto, out, piece)
+
+
+@lru_cache(maxsize=1024)
+def sums_alike(rows: int, units: int, dtype: Any) -> bool:
+    """Whether a product with two columns of ones may sum few units over the batch.
+
+    NumPy takes 20 nanoseconds for each row, however few its numbers.
+    """
+    if units > FEW_UNITS or 2 * rows * units > SMALL_PRODUCT or min(rows, units) < 2:
+        return False
+    ones = np.ones((rows, 2), dtype)
+    return all(
+        np.array_equal(ones.T.dot(delta)[0], np.add.reduce(delta, 0))
+        for (delta,) in _trials([(rows, units)], dtype)
+    )
+
+
 @lru_cache(maxsize=1024)
 def alike(rows: int, features: int, units: int, dtype: Any) -> Alike:
     """Whether ones may do the work of biases for batches of that shape; tried on some numbers.
@@ -93,14 +130,9 @@ def alike(rows: int, features: int, units: int, dtype: Any) -> Alike:
     too_large = features > MOST_FEATURES or rows * (features + 2) * units > SMALL_PRODUCT
     if too_large or min(rows, features, units) < 2:  # vectors: their sums follow their addresses
         return Alike()
-    shapes = (rows, features), (rows, units), (features + 1, units)
-    ends = list(accumulate(a * b for a, b in shapes))
-    # Numbers of all digits and without a pattern; a piece further on for each trial.
-    numbers = np.sin(np.arange(1, ends[-1] + TRIALS * 1000, dtype=np.float64)).astype(dtype)
     add, sums = True, [True, True]
-    for trial in range(TRIALS):
-        parts = np.split(numbers[1000 * trial :][: ends[-1]], ends[:-1])
-        x, delta, weights = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+    shapes = [(rows, features), (rows, units), (features + 1, units)]
+    for x, delta, weights in _trials(shapes, dtype):
         extended = with_ones(x, 2)
         sums_apart = np.concatenate([x.T @ delta, np.add.reduce(delta, 0, keepdims=True)])
         added_apart = x @ weights[:-1] + weights[-1]
@@ -109,6 +141,15 @@ def alike(rows: int, features: int, units: int, dtype: Any) -> Alike:
             grads = extended[:, : features + k + 1].T @ delta
             sums[k] = found and np.array_equal(grads[: features + 1], sums_apart)
     return Alike(int(add), sums.index(True) + 1 if any(sums) else 0)
+
+
+def _trials(shapes: list[tuple[int, int]], dtype: Any) -> Iterator[list[Array]]:
+    """Arrays of these shapes, again and again: numbers of all digits and without a pattern."""
+    ends = list(accumulate(a * b for a, b in shapes))
+    numbers = np.sin(np.arange(1, ends[-1] + TRIALS * 1000, dtype=np.float64)).astype(dtype)
+    for trial in range(TRIALS):
+        parts = np.split(numbers[1000 * trial :][: ends[-1]], ends[:-1])
+        yield [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def with_ones(x: Array, columns: int) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import add, copyto
 
 from bpestimator.nn.layout import Array
-from bpestimator.nn.tape import Calls, call, reduce_sum
+from bpestimator.nn.tape import Calls, call
 from bpestimator.nn.workspace import Workspace
 
 # Sums of so few terms take OpenBLAS up to twice as long where the second factor is read column by
@@ -134,19 +134,6 @@ def add_to_rows(z: Array, row: Array, ws: Workspace) -> Calls:
         yield call(copyto, piece, row)
         row = piece
     yield call(add, z, row, z)
-
-
-def sum_of_rows(delta: Array, out: Array, ws: Workspace) -> Calls:
-    """out := sum over the batch."""
-    if delta.ndim == 2 or delta.shape[-1] == 1:  # a single column is summed in another order
-        yield call(reduce_sum, delta, -2, None, out, True)
-        return
-    by_row, piece = delta, ws.like(out)
-    if delta.flags.c_contiguous:
-        by_row = ws.row_by_row(delta)
-        yield call(copyto, by_row, delta)
-    yield call(reduce_sum, by_row, -2, None, piece, True)
-    yield call(copyto, out, piece)
 
 
 def sum_of_columns(columns: Array, out: Array, ws: Workspace) -> Calls:

@@ -10,9 +10,17 @@ from bpestimator import BackpropClassifier, BackpropRegressor, LockstepGridSearc
 from bpestimator.nn import SharedRows, ones
 from bpestimator.nn.layout import Layout
 from bpestimator.nn.network import weighted_sum, weighted_sum_gradients
-from bpestimator.nn.ones import Alike, alike, rows_with_ones, with_ones
+from bpestimator.nn.ones import (
+    Alike,
+    alike,
+    rows_with_ones,
+    sum_of_rows,
+    sums_alike,
+    with_ones,
+)
 from bpestimator.nn.tape import play
 from bpestimator.nn.workspace import Workspace
+from bpestimator.training import Batches, batches
 
 FLOATS = (np.float64, np.float32)
 SHAPES = list(product([2, 7, 32, 50, 200], [1, 2, 4, 5, 13, 30], [2, 3, 32, 100]))
@@ -28,10 +36,15 @@ def never(monkeypatch):
 
     def switch_off():
         monkeypatch.setattr(ones, "MOST_FEATURES", 0)
+        monkeypatch.setattr(ones, "FEW_UNITS", 0)
+        forget()
+
+    def forget():
         alike.cache_clear()
+        sums_alike.cache_clear()
 
     yield switch_off
-    alike.cache_clear()
+    forget()
 
 
 def layer(x, delta, flat, layout):
@@ -67,11 +80,24 @@ def test_ones_that_are_alike_change_no_bit(lead, rows, features, units, dtype):
         assert_array_equal(together, apart)
 
 
-def test_ones_are_put_to_use():
-    """Or the test above would compare nothing: on every machine some shape is alike."""
-    found = [alike(*shape, np.dtype(np.float64)) for shape in SHAPES]
-    assert any(one.add for one in found)
-    assert any(one.sum for one in found)
+@pytest.mark.parametrize("found", [Alike(1, 0), Alike(0, 1), Alike(0, 2), Alike(1, 2)], ids=str)
+def test_ones_go_to_work_where_they_are_alike(found, monkeypatch):
+    monkeypatch.setattr(batches, "alike", lambda *shape: found)
+    x, y = numbers(50, 4), numbers(50, 1, seed=1)
+    (batch,) = Batches(x, y, None, batch_size=50, shuffle=True, first_units=6).blocks[50]
+    assert batch.x.plain.shape == (50, 4)
+    for rows, columns in zip((batch.x.to_add, batch.x.to_sum), found, strict=True):
+        assert (rows.shape == (50, 4 + columns)) if columns else (rows is None)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("units", [1, 2, 3, 10, 32, 33])
+@pytest.mark.parametrize("rows", [1, 2, 7, 50, 200, 1000])
+def test_sums_over_few_units_are_numpys(rows, units, dtype):
+    for seed in range(5):
+        delta, out = numbers(rows, units, dtype=dtype, seed=seed), np.empty((1, units), dtype)
+        play(sum_of_rows(delta, out, Workspace((), rows)))
+        assert_array_equal(out, np.add.reduce(delta, 0, keepdims=True))
 
 
 @pytest.mark.parametrize("columns", [1, 2])
