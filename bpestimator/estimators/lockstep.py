@@ -298,9 +298,13 @@ def _form(fold: _Ready) -> tuple[Any, ...]:
 
 
 def _bytes_of_rows(folds: list[_Ready]) -> int:
-    """Bytes of the folds' rows; those that are not in C order will be copied."""
-    arrays = {id(one.problem.x): one.problem.x for one in folds}
-    return sum(int(x.nbytes) * (1 if x.flags.c_contiguous else 2) for x in arrays.values())
+    """Bytes of the folds' rows; those that are not in C order, or bring ones, will be copied."""
+    total = 0
+    for one in {id(one.problem.x): one for one in folds}.values():
+        x = one.problem.x
+        is_copied = not x.flags.c_contiguous or one.training.batches.n_ones
+        total += int(x.nbytes) * (2 if is_copied else 1)
+    return total
 
 
 def _fit_folds(

@@ -66,8 +66,8 @@ def read_search(search: Any, param_name: str | None, metric: str | None) -> Read
     chosen = _best_of_each_rate(candidates)
     if not chosen:
         raise ValueError(
-            f"No candidate with a number as {name} has a finite score. If its fits failed, "
-            "error_score='raise' in the search tells why."
+            f"No candidate with a number as {name} has a finite score. If fits or their scoring "
+            "failed, error_score='raise' in the search tells why."
         )
     return Reading(
         np.array([one.rate for one in chosen], float),

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from bpestimator.inspection._matplotlib import check_keywords, matplotlib
-from bpestimator.inspection._range_test import range_test, rising_rates
+from bpestimator.inspection._range_test import RangeTest, range_test, rising_rates
 from bpestimator.inspection._reading import Reading, read_search
+
+# A score this many times as far below the best as all others needs an axis of its own.
+FAR = 10
 
 
 class LearningRateDisplay:
@@ -211,10 +214,17 @@ class LearningRateDisplay:
         ValueError
             For a solver without a learning rate, rates that do not rise from above 0, or what
             ``fit`` would refuse.
+
+        Warns
+        -----
+        UserWarning
+            If the loss is lowest at the last rate: how much higher is safe has not been tested.
         """
         check_keywords(kwargs, cls.from_estimator)
         rates = rising_rates(low, high, n_steps)
         found = range_test(estimator, X, y, rates, sample_weight)
+        if message := _end_of_test(found):
+            warnings.warn(message, stacklevel=2)
         display = cls(
             rates=found.rates,
             values=found.losses,
@@ -253,6 +263,8 @@ class LearningRateDisplay:
         self._draw_interval(ax)
         if self.spread is None:
             self._draw_divergence(ax)
+        else:
+            self._draw_far_below(ax)
         ax.set_xscale("log")
         ax.set_xlabel("learning rate")
         ax.set_ylabel(self.value_name)
@@ -313,6 +325,43 @@ class LearningRateDisplay:
                 label=f"diverges from {self.diverged_from:.2g}",
             )
 
+    def _draw_far_below(self, ax: Any) -> None:
+        """Keep scores of rates that diverged from dwarfing the rest, and mark where they are."""
+        seen = _in_sight(self.values)
+        if seen.all():
+            return
+        spread = 0 if self.spread is None else self.spread[seen]
+        lowest, highest = (self.values[seen] - spread).min(), (self.values[seen] + spread).max()
+        margin = 0.1 * (highest - lowest) or 0.1 * abs(highest) or 1.0
+        ax.set_ylim(lowest - margin, highest + margin)
+        ax.plot(
+            self.rates[~seen],
+            np.full((~seen).sum(), 0.03),
+            linestyle="",
+            marker="v",
+            color="C3",
+            transform=ax.get_xaxis_transform(),
+            label=f"far below: {', '.join(f'{rate:.2g}' for rate in self.rates[~seen])}",
+        )
+
+
+def _in_sight(values: np.ndarray) -> np.ndarray:
+    """Which values one axis can show: a mask.
+
+    From the best downwards, until one lies more than ten times as far below the best as those
+    before it, or as the best is large.
+    """
+    order = np.argsort(-values)
+    below = values[order[0]] - values[order]
+    reach = max(abs(values[order[0]]), below[below > 0].min(initial=np.inf))
+    seen = np.ones(values.size, bool)
+    for place, fall in zip(order, below, strict=True):
+        if fall > FAR * reach:
+            seen[place] = False
+        else:
+            reach = max(reach, fall)
+    return seen
+
 
 def _plateau(found: Reading) -> tuple[float, float]:
     """The ends of the run of rates around the best that score within its standard error."""
@@ -335,4 +384,15 @@ def _end_of_grid(found: Reading) -> str:
     return (
         f"The best learning rate, {found.rates[best]:g}, is the {side} that was searched: a "
         f"{further} one may be better still. Widen the grid."
+    )
+
+
+def _end_of_test(found: RangeTest) -> str:
+    """What to say where the test ended before the loss rose; empty where it did not."""
+    if found.diverged_from is not None or found.losses.argmin() < len(found.losses) - 1:
+        return ""
+    last = found.rates[-1]
+    return (
+        f"The loss was still falling at the last rate of the test, high={last:g}: higher ones may "
+        "be safe, too. Raise high."
     )

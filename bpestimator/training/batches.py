@@ -20,6 +20,8 @@ from bpestimator.training.streams import RandomStream
 # batches, small enough to stay in the second-level cache until its rows are used.
 BLOCK_BYTES = 2**19
 BLOCK_BATCHES = 256
+# Rows are copied once to bring ones, unless they are more than this: an array may be a file.
+COPIED_BYTES = 2**26
 
 
 class Batches:
@@ -77,7 +79,8 @@ class Batches:
         self.y = np.empty((self.block_size, *y.shape[1:]), y.dtype)
         self.weight = None if weight is None else np.empty(self.block_size, weight.dtype)
         in_order = rows is None and not shuffle
-        self.first_units = 0 if self._sparse or in_order else first_units
+        plain = self._sparse or in_order or x.nbytes > COPIED_BYTES
+        self.first_units = 0 if plain else first_units
         self._source = self._source_of(x, in_order=in_order)
         self.blocks = self._cut(x.dtype)
 
@@ -101,9 +104,10 @@ class Batches:
             # Duplicate or unsorted entries would not survive the detour through CSR.
             quick = x.format == "csc" and x.has_canonical_format
             return _CSCRows(x) if quick else _SparseRows(x)
-        return _DenseRows(x, self.block_size, in_order=in_order, ones=self._n_ones())
+        return _DenseRows(x, self.block_size, in_order=in_order, ones=self.n_ones)
 
-    def _n_ones(self) -> int:
+    @property
+    def n_ones(self) -> int:
         """How many columns of ones the rows need, for either size of batch."""
         sizes = {self.batch_size, self.n_rows % self.batch_size} - {0}
         return max(chain.from_iterable(map(self._alike, sizes)))
@@ -113,7 +117,7 @@ class Batches:
 
     def _as_rows(self, x: Any, size: int) -> Any:
         """Rows of a batch of that size as the network takes them."""
-        if self._sparse or not self._n_ones():
+        if self._sparse or not self.n_ones:
             return x
         return rows_with_ones(x, self.all_x.shape[1], self._alike(size))
 

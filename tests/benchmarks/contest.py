@@ -14,9 +14,6 @@ from threadpoolctl import threadpool_info
 
 Run = Callable[[], object]
 
-# OpenBLAS's kernels that use AVX-512.
-KERNELS_WITH_AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")
-
 
 def seconds(contestants: Sequence[Run], repeats: int) -> list[float]:
     """Fastest of several runs of each; they take turns, so that all bear the machine's noise."""
@@ -30,7 +27,7 @@ def seconds(contestants: Sequence[Run], repeats: int) -> list[float]:
 
 
 def machine() -> str:
-    """Versions and processor, and whether OpenBLAS makes use of it."""
+    """Versions and processor, and whether OpenBLAS was told which kernels to use."""
     libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
     blas = next((info for info in libraries if "numpy" in info["filepath"]), libraries[0])
     kernels = blas.get("architecture")
@@ -39,10 +36,10 @@ def machine() -> str:
         f"scikit-learn {sklearn.__version__}, {blas['internal_api']} {blas['version']} "
         f"({kernels}), {_processor()}, {os.cpu_count()} cores"
     )
-    if "avx512f" in _cpuinfo("flags").split() and kernels not in (None, *KERNELS_WITH_AVX512):
+    if forced := os.environ.get("OPENBLAS_CORETYPE"):
         text += (
-            f"\n\nThis processor has AVX-512, OpenBLAS's kernels for {kernels} do without. "
-            "OPENBLAS_CORETYPE=SkylakeX in the environment chooses those that use it."
+            f"\n\nOPENBLAS_CORETYPE={forced} is set, and these kernels may be slower than those "
+            "that OpenBLAS would choose: unset it, and OPENBLAS_L2_SIZE, to have its own choice."
         )
     return text
 

@@ -217,6 +217,40 @@ def test_a_plateau_of_one_rate_can_be_seen(pyplot):
     assert strip.get_linewidth() > 4 * widths["recommended: 0.001"]
 
 
+@pytest.mark.parametrize(
+    ("means", "hidden"),
+    [
+        ([0.5, 0.79, 0.8, -1e9], [3]),
+        ([-1e12, 0.79, -3.0, -1e20], [0, 3]),
+        ([-3000.0, -2800.0, -5000.0, -1e6], [3]),
+        ([0.5, 0.79, 0.8, -4.0], []),  # a bad score, but one that can be shown
+        ([0.0, -0.1, -0.9, -2.3], []),
+        ([0.2, 0.2, 0.2, 0.2], []),
+        ([0.0, 0.0, -1.0, -1e3], [3]),
+    ],
+)
+def test_rates_far_below_do_not_dwarf_the_others(pyplot, means, hidden):
+    search = Search(means, [0.01] * 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a best rate at an end
+        display = LearningRateDisplay.from_search(search)
+    bottom, top = display.ax_.get_ylim()
+    seen = [k for k in range(4) if k not in hidden]
+    assert all((bottom < means[k] < top) == (k in seen) for k in range(4))
+    marks = [line for line in display.ax_.lines if "far below" in line.get_label()]
+    assert len(marks) == bool(hidden)
+    for mark in marks:
+        assert_allclose(mark.get_xdata(), display.rates[hidden])
+        assert all(f"{rate:.2g}" in mark.get_label() for rate in display.rates[hidden])
+
+
+def test_a_range_test_that_ends_too_early_is_warned_of():
+    X, y = load_iris(return_X_y=True)
+    net = BackpropClassifier(random_state=0)
+    with pytest.warns(UserWarning, match="still falling at the last rate of the test, high=0.001"):
+        LearningRateDisplay.from_estimator(net, X, y, low=1e-5, high=1e-3, plot=False)
+
+
 def test_axes_are_named_after_the_score(pyplot):
     search = Search([0.5, 0.8, 0.6], [0.01] * 3)
     search.scoring = "roc_auc_ovr"
