@@ -22,7 +22,7 @@ from bpestimator.estimators._solvers import Outcome, Problem, check_scoring, con
 from bpestimator.estimators._threads import blas_threads, largest_product
 from bpestimator.estimators._validation import Validator
 from bpestimator.nn import EXACT_ROWS, rows_of
-from bpestimator.training import Batch, Run, check_total, minimize_lbfgs
+from bpestimator.training import Batch, Run, Watch, check_total, minimize_lbfgs
 
 if TYPE_CHECKING:
     from bpestimator.estimators._base import BaseBackprop, FitCall
@@ -119,19 +119,22 @@ def _watch(
     run: Run,
     validate: Validator | None,
     monitor: FitMonitor | None,
-) -> Callable[[np.ndarray, float, float], bool]:
+) -> Watch:
     """What happens after each iteration of 'lbfgs'."""
     losses: list[float] = []
 
-    def watch(point: np.ndarray, loss: float, seconds: float) -> bool:
+    def watch(point: Callable[[], np.ndarray], loss: float, seconds: float) -> bool:
         losses.append(loss)
         run.note_epoch(loss, seconds=seconds)
-        params = point.astype(problem.params.dtype, copy=False)
+
+        def params() -> np.ndarray:
+            return point().astype(problem.params.dtype, copy=False)
+
         if validate is not None:
-            run.note_validation(*validate(params))
+            run.note_validation(*validate(params()))
         if monitor is None:
             return False
-        monitor.offer(lambda: model_of(est, problem, params, losses))
+        monitor.offer(lambda: model_of(est, problem, params(), losses))
         monitor.begin_epoch()
         return monitor.end_epoch()
 

@@ -281,15 +281,18 @@ def _batches(
         rows, held_out = hold_out(est, problem)
     validate = None if held_out is None else Validator(est, problem, held_out)
     check_scoring(est, validate, stacklevel=8)
-    batches = Batches(
-        problem.x,
-        problem.targets,
-        problem.weight,
-        batch_size=_batch_size(est, problem.x.shape[0] if rows is None else rows.size),
-        shuffle=bool(est.shuffle),
-        rows=rows,
-        first_units=rules.first_units(problem.spec),
-    )
+    batch_size = _batch_size(est, problem.x.shape[0] if rows is None else rows.size)
+    # What rounds alike is tried out on the threads that training will have.
+    with blas_threads(largest_product(problem.spec.sizes, batch_size)):
+        batches = Batches(
+            problem.x,
+            problem.targets,
+            problem.weight,
+            batch_size=batch_size,
+            shuffle=bool(est.shuffle),
+            rows=rows,
+            first_units=rules.first_units(problem.spec),
+        )
     return batches, validate
 
 

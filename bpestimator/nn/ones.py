@@ -125,7 +125,8 @@ def sums_alike(rows: int, units: int, dtype: Any) -> bool:
 def alike(rows: int, features: int, units: int, dtype: Any) -> Alike:
     """Whether ones may do the work of biases for batches of that shape; tried on some numbers.
 
-    Only for products that OpenBLAS leaves to one thread: several may round otherwise.
+    Only for products that OpenBLAS leaves to one thread: several may round otherwise. Others may
+    have other rules, so BLAS should have as many threads as in training.
     """
     too_large = features > MOST_FEATURES or rows * (features + 2) * units > SMALL_PRODUCT
     if too_large or min(rows, features, units) < 2:  # vectors: their sums follow their addresses

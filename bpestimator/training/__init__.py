@@ -6,7 +6,7 @@ resuming after an interruption are the same act. Nothing here knows scikit-learn
 
 from bpestimator.training.batches import Batches
 from bpestimator.training.dropout import Dropout
-from bpestimator.training.lbfgs import LBFGSResult, minimize_lbfgs
+from bpestimator.training.lbfgs import LBFGSResult, Watch, minimize_lbfgs
 from bpestimator.training.lockstep import (
     group_size,
     stacked,
@@ -71,6 +71,7 @@ __all__ = [
     "RMSprop",
     "Run",
     "Validation",
+    "Watch",
     "Schedule",
     "StopReason",
     "Stopping",

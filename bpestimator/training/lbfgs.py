@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from time import perf_counter
 from typing import Any
@@ -56,7 +57,7 @@ class _LeaveError(Exception):
     """Raised inside scipy's minimiser, to leave it."""
 
 
-Watch = Callable[[Array, float, float], bool]
+Watch = Callable[[Callable[[], Array], float, float], bool]
 
 
 class FullBatch:
@@ -157,12 +158,14 @@ def minimize_lbfgs(
     report : callable, optional
         Takes a line per iteration.
     watch : callable, optional
-        Takes each iteration's parameters, loss and seconds; True ends the minimisation.
+        Takes a function that returns each iteration's parameters, its loss and its seconds; True
+        ends the minimisation.
 
     Source: Byrd, Lu, Nocedal and Zhu, SIAM J. Scientific Computing 16 (1995).
     """
     # scipy's sums over all parameters go in this order, as in scikit-learn.
     in_order = Layout(spec.sizes, from_first=True)
+    reached = move(params, spec.layout, in_order)
     full_batch = FullBatch(spec, batch, penalty, params, in_order)
     best = LBFGSResult(params=params, loss=float("inf"))
 
@@ -177,13 +180,14 @@ def minimize_lbfgs(
 
     def after_iteration(point: Array) -> None:
         # The line search ends at the point it accepts, so the latest loss belongs to it.
-        nonlocal now
-        best.params, best.loss = move(point, in_order, spec.layout), loss_here
+        nonlocal now, reached
+        reached, best.loss = point.copy(), loss_here
         best.n_iter += 1
         began, now = now, perf_counter()
         if report is not None:
             report(f"Iteration {best.n_iter}, loss = {best.loss:.8f}")
-        best.stopped = watch is not None and watch(best.params, loss_here, now - began)
+        here = partial(move, reached, in_order, spec.layout)
+        best.stopped = watch is not None and watch(here, loss_here, now - began)
         best.out_of_time = now - start > max_seconds
         if best.stopped or best.out_of_time:
             raise _LeaveError
@@ -192,22 +196,20 @@ def minimize_lbfgs(
         with np.errstate(all="ignore"):
             found = scipy.optimize.minimize(
                 objective,
-                move(params, spec.layout, in_order),
+                reached,
                 method="L-BFGS-B",
                 jac=True,
                 options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
                 callback=after_iteration,
             )
-    except KeyboardInterrupt:
-        best.interrupted = True
-        return best
-    except _LeaveError:
-        return best
-    lost = best.n_iter and not np.isfinite(found.x).all()
-    reached = best.params if lost else move(found.x, in_order, spec.layout)
+    except (KeyboardInterrupt, _LeaveError) as error:
+        best.interrupted = isinstance(error, KeyboardInterrupt)
+        return replace(best, params=move(reached, in_order, spec.layout))
+    if best.n_iter == 0 or np.isfinite(found.x).all():
+        reached = found.x
     return replace(
         best,
-        params=reached,
+        params=move(reached, in_order, spec.layout),
         loss=float(found.fun),
         n_iter=min(int(found.nit), max_iter),
         problem="" if found.status == 0 else str(found.message),
