@@ -172,6 +172,7 @@ def _try(
             batch_size=min(batch_size, rows.size),
             shuffle=True,
             rows=rows,
+            epochs=TRIAL_EPOCHS,
             first_units=rules.first_units(spec),
         )
     trial = replace(

@@ -291,6 +291,7 @@ def _batches(
             batch_size=batch_size,
             shuffle=bool(est.shuffle),
             rows=rows,
+            epochs=rules.max_epochs,
             first_units=rules.first_units(problem.spec),
         )
     return batches, validate

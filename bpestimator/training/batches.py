@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from bpestimator.training.streams import RandomStream
 # batches, small enough to stay in the second-level cache until its rows are used.
 BLOCK_BYTES = 2**19
 BLOCK_BATCHES = 256
+# To write down a batch's step takes as long as to fill so many blocks and to value their losses:
+# blocks are short where few are to come.
+BLOCKS_PER_STEP = 5
 # Rows are copied once to bring ones, unless they are more than this: an array may be a file.
 COPIED_BYTES = 2**26
 
@@ -37,6 +41,8 @@ class Batches:
     shuffle : bool
     rows : ndarray of int, default=None
         The rows to train on; None for all.
+    epochs : int, default=1
+        How many epochs are to come at most.
     first_units : int, default=0
         Units of the first layer, if its biases may be the weights of ones, see
         :mod:`bpestimator.nn.ones`; 0 if not.
@@ -63,9 +69,11 @@ class Batches:
         batch_size: int,
         shuffle: bool,
         rows: Array | None = None,
+        epochs: int = 1,
         first_units: int = 0,
     ) -> None:
         self.batch_size = batch_size
+        self.epochs = epochs
         self._shuffle = shuffle
         self._rows = rows
         self.n_rows = x.shape[0] if rows is None else rows.size
@@ -97,7 +105,8 @@ class Batches:
     def _whole_batches(self, bytes_per_row: int) -> int:
         """Rows of a block: as many whole batches as fit, at least one, at most all."""
         fitting = int(BLOCK_BYTES // (bytes_per_row * self.batch_size))
-        return min(max(1, min(fitting, BLOCK_BATCHES)) * self.batch_size, self.n_rows)
+        worth_it = ceil(sqrt(self.epochs * self.n_steps / BLOCKS_PER_STEP))
+        return min(max(1, min(fitting, worth_it, BLOCK_BATCHES)) * self.batch_size, self.n_rows)
 
     def _source_of(self, x: Any, *, in_order: bool) -> Any:
         if self._sparse:

@@ -47,6 +47,7 @@ class StackedBatches(Batches):
         first = members[0]
         self._first_orders = dict(zip(streams, members, strict=True))
         self.batch_size, self._shuffle = first.batch_size, first._shuffle
+        self.epochs = first.epochs
         self.all_x, self.first_units, self._sparse = first.all_x, first.first_units, False
         self.n_rows, self.n_steps = first.n_rows, first.n_steps
         numbers = {stream: number for number, stream in enumerate(dict.fromkeys(streams))}

@@ -128,6 +128,16 @@ def test_models_that_share_rows_share_their_ones(columns):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
 
 
+def test_rows_too_many_to_copy_go_without(monkeypatch):
+    monkeypatch.setattr(batches, "alike", lambda m, d, units, dtype: Alike(*[int(units > 0)] * 2))
+    x, y = numbers(50, 4), numbers(50, 1, seed=1)
+    options = {"batch_size": 50, "shuffle": True, "first_units": 6}
+    for limit, copied in ((x.nbytes, True), (x.nbytes - 1, False)):
+        monkeypatch.setattr(batches, "COPIED_BYTES", limit)
+        (batch,) = Batches(x, y, None, **options).blocks[50]
+        assert isinstance(batch.x, np.ndarray) != copied
+
+
 FITS = {
     "classes": (BackpropClassifier, {}),
     "one layer": (BackpropClassifier, {"hidden_layer_sizes": ()}),
