@@ -246,7 +246,11 @@ def continued_run(est: BaseBackprop) -> Run:
         validation_losses=None if losses is None else list(losses),
         best_validation_score=getattr(est, "best_validation_score_", None),
         stalled=memory.get("stalled", 0),
-        history=deepcopy(est.history_) if hasattr(est, "history_") else Run().history,
+        history=(
+            {name: list(column) for name, column in est.history_.items()}
+            if hasattr(est, "history_")
+            else Run().history
+        ),
     )
 
 
