@@ -163,18 +163,15 @@ def _try(
     spec, x = problem.spec, problem.x
     if not isinstance(x, np.ndarray):
         x = x.tocsr()
-    product = largest_product(spec.sizes, min(batch_size, rows.size))
-    with blas_threads(product):
-        batches = Batches(
-            x,
-            problem.targets,
-            problem.weight,
-            batch_size=min(batch_size, rows.size),
-            shuffle=True,
-            rows=rows,
-            epochs=TRIAL_EPOCHS,
-            first_units=rules.first_units(spec),
-        )
+    batches = Batches(
+        x,
+        problem.targets,
+        problem.weight,
+        batch_size=min(batch_size, rows.size),
+        shuffle=True,
+        rows=rows,
+        epochs=TRIAL_EPOCHS,
+    )
     trial = replace(
         rules,
         schedule=Constant(),
@@ -198,7 +195,7 @@ def _try(
     stream = RandomStream(rng, rows.copy(), None if trial.dropout is None else generator)
     state = TrainState(problem.params, {}, rates[:1], [stream], [Run()])
     at_once = max(1, group_size(spec, batches.batch_size, x.dtype.itemsize))
-    with blas_threads(product), np.errstate(all="ignore"):
+    with blas_threads(largest_product(spec.sizes, batches.batch_size)), np.errstate(all="ignore"):
         for first in range(0, len(rates), at_once):
             some = rates[first : first + at_once].tolist()
             models = stacked_state([state] * len(some), some, trial)

@@ -25,9 +25,10 @@ from bpestimator.estimators._endings import (
     stop_reason,
 )
 from bpestimator.estimators._rate_finder import find_rate
-from bpestimator.estimators._threads import blas_threads, largest_product
+from bpestimator.estimators._threads import THREADED_PRODUCT, blas_threads, largest_product
 from bpestimator.estimators._validation import HeldOut, Validator, hold_out
 from bpestimator.nn import NetworkSpec
+from bpestimator.nn.layout import Layout, move
 from bpestimator.training import (
     Batches,
     Clock,
@@ -43,6 +44,10 @@ from bpestimator.training import (
 
 if TYPE_CHECKING:
     from bpestimator.estimators._base import BaseBackprop, FitCall
+
+
+# How parameters lie in what an optimizer remembers; pickles of 0.1.0 say nothing of it.
+LAYOUT = "last layer first"
 
 
 class Problem(NamedTuple):
@@ -230,7 +235,7 @@ def _train_state(
         # One number of the stream that everything else draws from, and only if it is needed.
         state.streams[0].generator = np.random.default_rng(problem.rng.randint(2**31))
     if call.incremental and not call.fresh:
-        _recall_optimizer(est, state, rules, rate)
+        _recall_optimizer(est, problem, state, rules, rate)
     return state
 
 
@@ -255,7 +260,7 @@ def continued_run(est: BaseBackprop) -> Run:
 
 
 def _recall_optimizer(
-    est: BaseBackprop, state: TrainState, rules: TrainingRules, rate: float
+    est: BaseBackprop, problem: Problem, state: TrainState, rules: TrainingRules, rate: float
 ) -> None:
     """Let the optimizer go on where it was, unless solver or layers have changed since."""
     memory = est._memory
@@ -268,7 +273,7 @@ def _recall_optimizer(
     if shapes != {name: np.shape(value) for name, value in state.optimizer.items()}:
         return
     # A copy, so that a call that ends in an error leaves the memory as it was.
-    state.optimizer = deepcopy(memory["optimizer"])
+    state.optimizer = _laid_out(deepcopy(memory["optimizer"]), memory, problem)
     state.clock = state.clock._replace(epoch=memory["epoch"])
     if memory["learning_rate_init"] == rate:
         state.initial_rate[:] = memory["initial_rate"]
@@ -286,19 +291,38 @@ def _batches(
     validate = None if held_out is None else Validator(est, problem, held_out)
     check_scoring(est, validate, stacklevel=8)
     batch_size = _batch_size(est, problem.x.shape[0] if rows is None else rows.size)
-    # What rounds alike is tried out on the threads that training will have.
-    with blas_threads(largest_product(problem.spec.sizes, batch_size)):
-        batches = Batches(
-            problem.x,
-            problem.targets,
-            problem.weight,
-            batch_size=batch_size,
-            shuffle=bool(est.shuffle),
-            rows=rows,
-            epochs=rules.max_epochs,
-            first_units=rules.first_units(problem.spec),
-        )
+    batches = Batches(
+        problem.x,
+        problem.targets,
+        problem.weight,
+        batch_size=batch_size,
+        shuffle=bool(est.shuffle),
+        rows=rows,
+        epochs=rules.max_epochs,
+        first_units=_first_units(problem.spec, rules, batch_size),
+    )
     return batches, validate
+
+
+def _laid_out(
+    optimizer: dict[str, Any], memory: dict[str, Any], problem: Problem
+) -> dict[str, Any]:
+    """What an optimizer remembers, in the network's layout: that of early pickles was another."""
+    if memory.get("layout") == LAYOUT:
+        return optimizer
+    spec, shape = problem.spec, problem.params.shape
+    earlier = Layout(spec.sizes, from_first=True)
+    return {
+        name: move(value, earlier, spec.layout) if np.shape(value) == shape else value
+        for name, value in optimizer.items()
+    }
+
+
+def _first_units(spec: NetworkSpec, rules: TrainingRules, batch_size: int) -> int:
+    """What Batches take as ``first_units``: none where features drop out, or BLAS has threads."""
+    drops_features = rules.dropout is not None and np.any(rules.dropout.rates[0])
+    is_threaded = largest_product(spec.sizes, batch_size) >= THREADED_PRODUCT
+    return 0 if drops_features or is_threaded else spec.sizes[1]
 
 
 def check_scoring(est: BaseBackprop, validate: Validator | None, *, stacklevel: int) -> None:
@@ -350,6 +374,7 @@ def _memory(est: BaseBackprop, state: TrainState, rate: float) -> dict[str, Any]
     """What the next call needs to go on exactly, besides the public attributes."""
     return {
         "solver": options.optimizer_of(est).name,
+        "layout": LAYOUT,
         # Moments that are no numbers would spoil every step to come.
         "optimizer": {} if state.runs[0].diverged else state.optimizer,
         "epoch": state.clock.epoch,

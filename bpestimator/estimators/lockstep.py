@@ -298,11 +298,11 @@ def _form(fold: _Ready) -> tuple[Any, ...]:
 
 
 def _bytes_of_rows(folds: list[_Ready]) -> int:
-    """Bytes of the folds' rows; those that are not in C order, or bring ones, will be copied."""
+    """Bytes of the folds' rows; those that are not in C order, or may bring ones, are copied."""
     total = 0
     for one in {id(one.problem.x): one for one in folds}.values():
         x = one.problem.x
-        is_copied = not x.flags.c_contiguous or one.training.batches.n_ones
+        is_copied = not x.flags.c_contiguous or one.training.batches.first_units
         total += int(x.nbytes) * (2 if is_copied else 1)
     return total
 

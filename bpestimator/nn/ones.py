@@ -29,9 +29,12 @@ from bpestimator.nn.workspace import Workspace
 MOST_FEATURES = 32
 # Of more units, NumPy's own sum takes no longer.
 FEW_UNITS = 32
+# Up to so many multiplications OpenBLAS takes one thread whatever it may have.
+SERIAL_PRODUCT = 2**18
 # Where a corner of a product, a single number, is added up in another order than the rest, every
 # third trial or so shows it.
 TRIALS = 32
+SHIFT = 1000
 
 
 class Alike(NamedTuple):
@@ -112,7 +115,7 @@ def sums_alike(rows: int, units: int, dtype: Any) -> bool:
 
     NumPy takes 20 nanoseconds for each row, however few its numbers.
     """
-    if units > FEW_UNITS or 2 * rows * units > SMALL_PRODUCT or min(rows, units) < 2:
+    if units > FEW_UNITS or 2 * rows * units > SERIAL_PRODUCT or min(rows, units) < 2:
         return False
     ones = np.ones((rows, 2), dtype)
     return all(
@@ -125,8 +128,7 @@ def sums_alike(rows: int, units: int, dtype: Any) -> bool:
 def alike(rows: int, features: int, units: int, dtype: Any) -> Alike:
     """Whether ones may do the work of biases for batches of that shape; tried on some numbers.
 
-    Only for products that OpenBLAS leaves to one thread: several may round otherwise. Others may
-    have other rules, so BLAS should have as many threads as in training.
+    On one BLAS thread, as in training: several may round otherwise.
     """
     too_large = features > MOST_FEATURES or rows * (features + 2) * units > SMALL_PRODUCT
     if too_large or min(rows, features, units) < 2:  # vectors: their sums follow their addresses
@@ -141,16 +143,24 @@ def alike(rows: int, features: int, units: int, dtype: Any) -> Alike:
         for k, found in enumerate(sums):
             grads = extended[:, : features + k + 1].T @ delta
             sums[k] = found and np.array_equal(grads[: features + 1], sums_apart)
+        if not (add or any(sums)):
+            break
     return Alike(int(add), sums.index(True) + 1 if any(sums) else 0)
 
 
 def _trials(shapes: list[tuple[int, int]], dtype: Any) -> Iterator[list[Array]]:
-    """Arrays of these shapes, again and again: numbers of all digits and without a pattern."""
+    """Arrays of these shapes, again and again; never the same."""
     ends = list(accumulate(a * b for a, b in shapes))
-    numbers = np.sin(np.arange(1, ends[-1] + TRIALS * 1000, dtype=np.float64)).astype(dtype)
-    for trial in range(TRIALS):
-        parts = np.split(numbers[1000 * trial :][: ends[-1]], ends[:-1])
+    numbers = np.resize(_numbers(dtype), ends[-1] + TRIALS * SHIFT)
+    for start in range(0, TRIALS * SHIFT, SHIFT):
+        parts = np.split(numbers[start : start + ends[-1]], ends[:-1])
         yield [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+@lru_cache
+def _numbers(dtype: Any) -> Array:
+    """Numbers of all digits and without a pattern."""
+    return np.sin(np.arange(1, 2**16)).astype(dtype)
 
 
 def with_ones(x: Array, columns: int) -> Array:

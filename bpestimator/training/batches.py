@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from math import ceil, sqrt
 from typing import Any
@@ -25,7 +26,9 @@ BLOCK_BATCHES = 256
 # blocks are short where few are to come.
 BLOCKS_PER_STEP = 5
 # Rows are copied once to bring ones, unless they are more than this: an array may be a file.
-COPIED_BYTES = 2**26
+COPIED_BYTES = 2**24
+# To try out whether ones will do takes as long as they save in so many steps.
+EARNED_STEPS = 100
 
 
 class Batches:
@@ -86,11 +89,30 @@ class Batches:
         self.all_x, self.all_y, self.all_weight = x, y, weight
         self.y = np.empty((self.block_size, *y.shape[1:]), y.dtype)
         self.weight = None if weight is None else np.empty(self.block_size, weight.dtype)
-        in_order = rows is None and not shuffle
-        plain = self._sparse or in_order or x.nbytes > COPIED_BYTES
-        self.first_units = 0 if plain else first_units
-        self._source = self._source_of(x, in_order=in_order)
-        self.blocks = self._cut(x.dtype)
+        self._in_order = rows is None and not shuffle
+        few = epochs * self.n_steps < EARNED_STEPS
+        without = self._sparse or self._in_order or few or x.nbytes > COPIED_BYTES
+        self.first_units = 0 if without else first_units
+
+    # Made when training begins: batches that go into a stack have no need of buffers.
+    @cached_property
+    def blocks(self) -> dict[int, list[Batch]]:
+        return self._cut(self.all_x.dtype)
+
+    @cached_property
+    def _source(self) -> Any:
+        x = self.all_x
+        if self._sparse:
+            # Duplicate or unsorted entries would not survive the detour through CSR.
+            quick = x.format == "csc" and x.has_canonical_format
+            return _CSCRows(x) if quick else _SparseRows(x)
+        return _DenseRows(x, self.block_size, in_order=self._in_order, ones=self._n_ones)
+
+    @cached_property
+    def _n_ones(self) -> int:
+        """How many columns of ones the rows need, for either size of batch."""
+        sizes = {self.batch_size, self.n_rows % self.batch_size} - {0}
+        return max(chain.from_iterable(map(self._alike, sizes)))
 
     def _cut(self, dtype: Any) -> dict[int, list[Batch]]:
         """The batches of each block that there may be."""
@@ -108,25 +130,12 @@ class Batches:
         worth_it = ceil(sqrt(self.epochs * self.n_steps / BLOCKS_PER_STEP))
         return min(max(1, min(fitting, worth_it, BLOCK_BATCHES)) * self.batch_size, self.n_rows)
 
-    def _source_of(self, x: Any, *, in_order: bool) -> Any:
-        if self._sparse:
-            # Duplicate or unsorted entries would not survive the detour through CSR.
-            quick = x.format == "csc" and x.has_canonical_format
-            return _CSCRows(x) if quick else _SparseRows(x)
-        return _DenseRows(x, self.block_size, in_order=in_order, ones=self.n_ones)
-
-    @property
-    def n_ones(self) -> int:
-        """How many columns of ones the rows need, for either size of batch."""
-        sizes = {self.batch_size, self.n_rows % self.batch_size} - {0}
-        return max(chain.from_iterable(map(self._alike, sizes)))
-
     def _alike(self, size: int) -> Alike:
         return alike(size, self.all_x.shape[1], self.first_units, self.all_x.dtype)
 
     def _as_rows(self, x: Any, size: int) -> Any:
         """Rows of a batch of that size as the network takes them."""
-        if self._sparse or not self.n_ones:
+        if not self._n_ones:
             return x
         return rows_with_ones(x, self.all_x.shape[1], self._alike(size))
 

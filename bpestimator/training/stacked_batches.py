@@ -59,7 +59,7 @@ class StackedBatches(Batches):
         def gathered(arrays: list[Array], ones: int = 0) -> _Gathered:
             return _Gathered(arrays, of_models, self.block_size, ones=ones)
 
-        self._x = gathered([one.all_x for one in members], ones=self.n_ones)
+        self._x = gathered([one.all_x for one in members], ones=self._n_ones)
         large = self.batch_size * bytes_per_row > REPEATED_BYTES
         self._shared = large and self._x.has_sharers and not as_array
         self._y = gathered([one.all_y for one in members])

@@ -88,11 +88,6 @@ class TrainingRules:
     dropout: Dropout | None = None
     diagnostics: bool = False
 
-    def first_units(self, spec: NetworkSpec) -> int:
-        """What :class:`Batches` take as ``first_units``: none where features are left out."""
-        drops_features = self.dropout is not None and np.any(self.dropout.rates[0])
-        return 0 if drops_features else spec.sizes[1]
-
 
 class _Group(NamedTuple):
     """Batches of one size, as one more leading axis: their losses are valued all at once.

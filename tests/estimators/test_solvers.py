@@ -1,5 +1,6 @@
 """Solvers as users choose them: names and objects."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -20,6 +21,7 @@ from bpestimator import (
     NAdam,
     RMSprop,
 )
+from bpestimator.nn.layout import Layout, move
 from bpestimator.training import OPTIMIZERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -76,6 +78,25 @@ def test_partial_fit_goes_on_after_pickling(name):
         parts.partial_fit(X, y, classes=[0, 1])
         parts = pickle.loads(pickle.dumps(parts))
     assert_array_equal(weights(whole), weights(parts))
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_partial_fit_goes_on_from_the_layout_of_early_pickles(name):
+    whole = fitted(OBJECTS[name][0], shuffle=False, max_iter=1)
+    early = copy.deepcopy(whole)
+    layouts = Layout(_sizes_of(whole)), Layout(_sizes_of(whole), from_first=True)
+    memory = early._memory
+    del memory["layout"]
+    for key, value in memory["optimizer"].items():
+        if np.ndim(value):
+            memory["optimizer"][key] = move(value, *layouts)
+    for est in (whole, early):
+        est.partial_fit(X, y)
+    assert_array_equal(weights(whole), weights(early))
+
+
+def _sizes_of(est):
+    return [len(est.coefs_[0]), *(coefs.shape[1] for coefs in est.coefs_)]
 
 
 def test_decay_shrinks_weights_and_spares_biases():

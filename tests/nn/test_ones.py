@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from bpestimator import BackpropClassifier, BackpropRegressor, LockstepGridSearchCV
+from bpestimator.estimators import _solvers
 from bpestimator.nn import SharedRows, ones
 from bpestimator.nn.layout import Layout
 from bpestimator.nn.network import weighted_sum, weighted_sum_gradients
@@ -31,20 +32,28 @@ def numbers(*shape, dtype=np.float64, seed=0):
 
 
 @pytest.fixture
-def never(monkeypatch):
-    """A function that has rows go without ones from now on."""
-
-    def switch_off():
-        monkeypatch.setattr(ones, "MOST_FEATURES", 0)
-        monkeypatch.setattr(ones, "FEW_UNITS", 0)
-        forget()
+def fresh():
+    """A function that forgets all that has been tried out."""
 
     def forget():
         alike.cache_clear()
         sums_alike.cache_clear()
 
-    yield switch_off
+    yield forget
     forget()
+
+
+@pytest.fixture
+def never(monkeypatch, fresh):
+    """A function that has rows go without ones from now on; till then even short fits have them."""
+    monkeypatch.setattr(batches, "EARNED_STEPS", 0)
+
+    def switch_off():
+        monkeypatch.setattr(ones, "MOST_FEATURES", 0)
+        monkeypatch.setattr(ones, "FEW_UNITS", 0)
+        fresh()
+
+    return switch_off
 
 
 def layer(x, delta, flat, layout):
@@ -80,11 +89,14 @@ def test_ones_that_are_alike_change_no_bit(lead, rows, features, units, dtype):
         assert_array_equal(together, apart)
 
 
+OF_50_ROWS = numbers(50, 4), numbers(50, 1, seed=1), None
+ONES_FOR_LONG = {"batch_size": 50, "shuffle": True, "first_units": 6, "epochs": 1000}
+
+
 @pytest.mark.parametrize("found", [Alike(1, 0), Alike(0, 1), Alike(0, 2), Alike(1, 2)], ids=str)
 def test_ones_go_to_work_where_they_are_alike(found, monkeypatch):
     monkeypatch.setattr(batches, "alike", lambda *shape: found)
-    x, y = numbers(50, 4), numbers(50, 1, seed=1)
-    (batch,) = Batches(x, y, None, batch_size=50, shuffle=True, first_units=6).blocks[50]
+    (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG).blocks[50]
     assert batch.x.plain.shape == (50, 4)
     for rows, columns in zip((batch.x.to_add, batch.x.to_sum), found, strict=True):
         assert (rows.shape == (50, 4 + columns)) if columns else (rows is None)
@@ -128,14 +140,46 @@ def test_models_that_share_rows_share_their_ones(columns):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
 
 
-def test_rows_too_many_to_copy_go_without(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "limit", "options"),
+    [
+        ("COPIED_BYTES", OF_50_ROWS[0].nbytes - 1, {}),  # rows too many to copy
+        ("EARNED_STEPS", 1001, {}),  # training too short to earn what trying out takes
+        ("EARNED_STEPS", 100, {"first_units": 0}),
+        ("EARNED_STEPS", 100, {"shuffle": False}),
+    ],
+)
+def test_rows_go_without_ones(name, limit, options, monkeypatch):
     monkeypatch.setattr(batches, "alike", lambda m, d, units, dtype: Alike(*[int(units > 0)] * 2))
-    x, y = numbers(50, 4), numbers(50, 1, seed=1)
-    options = {"batch_size": 50, "shuffle": True, "first_units": 6}
-    for limit, copied in ((x.nbytes, True), (x.nbytes - 1, False)):
-        monkeypatch.setattr(batches, "COPIED_BYTES", limit)
-        (batch,) = Batches(x, y, None, **options).blocks[50]
-        assert isinstance(batch.x, np.ndarray) != copied
+    monkeypatch.setattr(batches, name, limit)
+    (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG | options).blocks[50]
+    assert isinstance(batch.x, np.ndarray)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_trials_tell_what_is_alike_from_what_is_not(monkeypatch, fresh, dtype):
+    dtype = np.dtype(dtype)
+    with monkeypatch.context() as patch:
+        # Small integers have the same sums in any order, on any BLAS.
+        patch.setattr(ones, "_numbers", lambda dtype: np.arange(2**16).astype(dtype) % 7)
+        fresh()
+        assert alike(20, 5, 6, dtype) == (1, 1)
+        assert sums_alike(20, 3, dtype)
+        patch.setattr(ones, "with_ones", lambda x, n: np.nextafter(with_ones(x, n), 9))
+        fresh()
+        assert alike(20, 5, 6, dtype) == (0, 0)
+
+
+def test_networks_whose_products_have_threads_go_without(monkeypatch):
+    """What rounds alike on one thread need not on several."""
+    seen = []
+    monkeypatch.setattr(_solvers, "Batches", lambda *x, **options: seen.append(options) or 1 / 0)
+    X, y = numbers(30, 4), numbers(30, seed=1)
+    for limit in (30 * 4 * 6, 30 * 4 * 6 + 1):
+        monkeypatch.setattr(_solvers, "THREADED_PRODUCT", limit)
+        with pytest.raises(ZeroDivisionError):
+            BackpropRegressor(hidden_layer_sizes=(6,)).fit(X, y)
+    assert [options["first_units"] for options in seen] == [0, 6]
 
 
 FITS = {
@@ -144,9 +188,7 @@ FITS = {
     "one unit": (BackpropClassifier, {"hidden_layer_sizes": (1,)}),
     "deep": (BackpropClassifier, {"hidden_layer_sizes": (8, 5, 6), "activation": "tanh"}),
     "full batch": (BackpropRegressor, {"batch_size": 103, "solver": "sgd"}),
-    "one row at a time": (BackpropRegressor, {"batch_size": 1}),
     "odd last batch": (BackpropRegressor, {"batch_size": 17}),
-    "in order": (BackpropRegressor, {"batch_size": 17, "shuffle": False}),
     "early stopping": (BackpropClassifier, {"early_stopping": True}),
     "auto": (BackpropClassifier, {"learning_rate_init": "auto"}),
     "clipped": (BackpropRegressor, {"max_grad_norm": 0.1}),
