@@ -13,6 +13,8 @@ from bpestimator.inspection._reading import Reading, read_search
 
 # A score this many times as far below the best as all others needs an axis of its own.
 FAR = 10
+# So many of these rates are named in the legend.
+FEW = 3
 
 
 class LearningRateDisplay:
@@ -46,7 +48,7 @@ class LearningRateDisplay:
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     line_ : matplotlib Artist
-        The values over the rates.
+        The values over the rates; NaN for scores of too high rates that are far below the others.
 
     Examples
     --------
@@ -275,13 +277,14 @@ class LearningRateDisplay:
 
     def _draw_values(self, ax: Any, properties: dict[str, Any]) -> None:
         """Draw the line, with a band of its standard errors if it has any."""
-        color, marker = "C0", ""
+        color, marker, values = "C0", "", self.values
         if self.spread is not None:
             marker = "o"
+            values = np.where(_in_sight(values), values, np.nan)
             ax.fill_between(
                 self.rates,
-                self.values - self.spread,
-                self.values + self.spread,
+                values - self.spread,
+                values + self.spread,
                 alpha=0.2,
                 linewidth=0,
                 color=color,
@@ -289,7 +292,7 @@ class LearningRateDisplay:
             )
         style = {"color": color, "marker": marker, "label": self.value_name}
         style |= matplotlib().cbook.normalize_kwargs(properties, matplotlib().lines.Line2D)
-        (self.line_,) = ax.plot(self.rates, self.values, **style)
+        (self.line_,) = ax.plot(self.rates, values, **style)
 
     def _draw_interval(self, ax: Any) -> None:
         """Shade the interval, and mark the rate recommended."""
@@ -326,40 +329,35 @@ class LearningRateDisplay:
             )
 
     def _draw_far_below(self, ax: Any) -> None:
-        """Keep scores of rates that diverged from dwarfing the rest, and mark where they are."""
-        seen = _in_sight(self.values)
-        if seen.all():
+        """Mark the rates whose score is too low for the axis."""
+        rates = self.rates[~_in_sight(self.values)]
+        if not rates.size:
             return
-        spread = 0 if self.spread is None else self.spread[seen]
-        lowest, highest = (self.values[seen] - spread).min(), (self.values[seen] + spread).max()
-        margin = 0.1 * (highest - lowest) or 0.1 * abs(highest) or 1.0
-        ax.set_ylim(lowest - margin, highest + margin)
+        named = ", ".join(f"{rate:.2g}" for rate in rates[:FEW])
         ax.plot(
-            self.rates[~seen],
-            np.full((~seen).sum(), 0.03),
+            rates,
+            np.full(rates.size, 0.03),
             linestyle="",
             marker="v",
             color="C3",
             transform=ax.get_xaxis_transform(),
-            label=f"far below: {', '.join(f'{rate:.2g}' for rate in self.rates[~seen])}",
+            label=f"far below: {named}{', ...' if rates.size > FEW else ''}",
         )
 
 
 def _in_sight(values: np.ndarray) -> np.ndarray:
-    """Which values one axis can show: a mask.
+    """Which values one axis can show, a mask; the others would make a line of them all.
 
-    From the best downwards, until one lies more than ten times as far below the best as those
-    before it, or as the best is large.
+    All up to the best rate, since too low a rate is no disaster. Of higher ones, those no more than
+    ten times as far below the best as the rest, or as the best is large.
     """
-    order = np.argsort(-values)
-    below = values[order[0]] - values[order]
-    reach = max(abs(values[order[0]]), below[below > 0].min(initial=np.inf))
+    best = int(values.argmax())
+    below = values[best] - values
+    reach = max(abs(values[best]), below[: best + 1].max()) or np.median(below)
     seen = np.ones(values.size, bool)
-    for place, fall in zip(order, below, strict=True):
-        if fall > FAR * reach:
-            seen[place] = False
-        else:
-            reach = max(reach, fall)
+    for place in best + 1 + np.argsort(below[best + 1 :]):
+        seen[place] = below[place] <= FAR * reach
+        reach = max(reach, below[place]) if seen[place] else reach
     return seen
 
 

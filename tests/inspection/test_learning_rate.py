@@ -221,27 +221,37 @@ def test_a_plateau_of_one_rate_can_be_seen(pyplot):
     ("means", "hidden"),
     [
         ([0.5, 0.79, 0.8, -1e9], [3]),
-        ([-1e12, 0.79, -3.0, -1e20], [0, 3]),
+        ([-3.0, 0.79, -1e20, -1e12], [2, 3]),
         ([-3000.0, -2800.0, -5000.0, -1e6], [3]),
-        ([0.5, 0.79, 0.8, -4.0], []),  # a bad score, but one that can be shown
-        ([0.0, -0.1, -0.9, -2.3], []),
+        ([0.8, 0.79, -1e9, -2e9], [2, 3]),
+        ([0.0, 0.0, -1.0, -1e5], [3]),
+        ([0.5, 0.79, 0.8, -4.0], []),  # bad, but can be shown
+        ([-0.8, -0.2, -0.0006, -0.0002], []),  # too low rates are no disaster
+        ([-0.7, -0.18, -0.0002, -0.19], []),
+        ([0.0, -1e-16, -0.3, -0.3], []),
         ([0.2, 0.2, 0.2, 0.2], []),
-        ([0.0, 0.0, -1.0, -1e3], [3]),
     ],
 )
 def test_rates_far_below_do_not_dwarf_the_others(pyplot, means, hidden):
-    search = Search(means, [0.01] * 4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of a best rate at an end
-        display = LearningRateDisplay.from_search(search)
+        display = LearningRateDisplay.from_search(Search(means, [0.01] * 4))
+    shown = np.isfinite(display.line_.get_ydata())
+    assert np.flatnonzero(~shown).tolist() == hidden
     bottom, top = display.ax_.get_ylim()
-    seen = [k for k in range(4) if k not in hidden]
-    assert all((bottom < means[k] < top) == (k in seen) for k in range(4))
+    assert top - bottom < 10 * max(np.ptp(display.values[shown]), 0.1)
     marks = [line for line in display.ax_.lines if "far below" in line.get_label()]
     assert len(marks) == bool(hidden)
     for mark in marks:
         assert_allclose(mark.get_xdata(), display.rates[hidden])
         assert all(f"{rate:.2g}" in mark.get_label() for rate in display.rates[hidden])
+
+
+def test_axes_may_show_several_searches(pyplot):
+    first = LearningRateDisplay.from_search(Search([0.5, 0.8, 0.7, -1e9], [0.01] * 4))
+    LearningRateDisplay.from_search(Search([0.1, 0.3, 0.2, 0.1], [0.01] * 4), ax=first.ax_)
+    bottom, top = first.ax_.get_ylim()
+    assert -1 < bottom < 0.1 < 0.8 < top < 2
 
 
 def test_a_range_test_that_ends_too_early_is_warned_of():
