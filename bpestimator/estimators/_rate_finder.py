@@ -10,9 +10,12 @@ explodes: the choice is the smallest rate that has come about as far as the best
 
 which is far from the cliff. Where every trial ends far above the loss of the untrained network, as
 plain gradient descent does on targets in the hundreds, rates a hundredth of these are tried too,
-and so on. The choice suits about 25 epochs; a longer training settles better at a
-smaller rate, so it is multiplied by min(1, 25 / max_iter), unless early stopping or plain
-gradient descent ("sgd") is at work. Measured against a grid of 13 rates in
+and so on. Where none has come anywhere in a few steps, as on some hundred rows of targets in the
+hundreds, trials four times as long say more.
+
+The choice suits about 25 epochs, or six times as many as a trial has; a longer training settles
+better at a smaller rate, so it is multiplied by min(1, 25 / max_iter), unless early stopping or
+plain gradient descent ("sgd") is at work. Measured against a grid of 13 rates in
 docs/rate-study.md, and chosen by that measure.
 """
 
@@ -55,9 +58,12 @@ TRIAL_ROWS = 20_000
 HELD_OUT = 0.2
 SLACK = 0.1
 EPOCHS_SUITED = 25
+# Trials that have taught nothing in fewer steps than this are too short.
+FEW_STEPS = 64
+LONGER = 4
 # A trial has exploded if its loss is above the untrained network's by more than this many times it.
 EXPLODED = 10.0
-# How often rates a hundredth of the lowest so far are tried, where all have exploded.
+# How often more is tried: rates a hundredth of the lowest so far, where all exploded, or longer.
 MORE_TRIALS = 4
 STEP_DOWN = 100.0
 # How far the log of a loss that is no number lies above the largest that is one.
@@ -85,37 +91,67 @@ def find_rate(
     is_sgd = rules.optimizer.name == "sgd"
     rates = np.array(RATES) * (SGD_FACTOR if is_sgd else 1.0)
     strata = _strata(est, problem)
-    losses, untrained = _try(problem, rules, rates, batch_size, strata)
-    for _ in range(MORE_TRIALS if isfinite(untrained) else 0):
-        if _holds(losses, untrained).any():
+    above, epochs = np.empty(0), TRIAL_EPOCHS
+    for more in range(MORE_TRIALS, -1, -1):
+        trials = _try(problem, rules, rates, batch_size, strata, epochs)
+        if not more or not isfinite(trials.untrained):
             break
-        lower = rates[: len(RATES)] / STEP_DOWN
-        more, _ = _try(problem, rules, lower, batch_size, strata)
-        losses = np.concatenate([more, np.full(rates.shape, inf)])
-        rates = np.concatenate([lower, rates])
-    if not _holds(losses, untrained).any():
-        losses = np.full(rates.shape, inf)
-    best = _choose(rates, losses)
-    factor = length_factor(est, rules.optimizer)
-    reason = _reason(rates, losses, best, factor, int(est.max_iter))
+        if not trials.hold.any():
+            rates, above = rates / STEP_DOWN, np.concatenate([rates, above])
+        elif trials.too_short and LONGER * epochs <= int(est.max_iter):
+            epochs *= LONGER
+        else:
+            break
+    losses = np.where(trials.hold.any(), trials.losses, inf)
+    rates, losses = np.concatenate([rates, above]), np.append(losses, np.full(above.size, inf))
+    best = _choose(rates, losses, SLACK if trials.learnt else 0.0)
+    factor = length_factor(est, rules.optimizer, epochs)
+    reason = _reason(rates, losses, best, factor, int(est.max_iter), epochs)
     return Finding(best * factor, reason, rates, losses)
 
 
-def length_factor(est: BaseBackprop, optimizer: Optimizer) -> float:
-    """What the rate found is multiplied by, since long trainings settle better at smaller ones."""
+def length_factor(est: BaseBackprop, optimizer: Optimizer, epochs: int = TRIAL_EPOCHS) -> float:
+    """What the rate found in trials of that many epochs is multiplied by.
+
+    Long trainings settle better at smaller rates.
+    """
     if optimizer.name == "sgd" or est.early_stopping:
         return 1.0
-    return min(1.0, EPOCHS_SUITED / int(est.max_iter))
+    return min(1.0, EPOCHS_SUITED * epochs / TRIAL_EPOCHS / int(est.max_iter))
 
 
-def _holds(losses: np.ndarray, untrained: float) -> np.ndarray:
-    """Which trials have not exploded."""
-    highest = untrained + EXPLODED * abs(untrained) if isfinite(untrained) else inf
-    return np.isfinite(losses) & (losses <= highest)
+class _Trials(NamedTuple):
+    """How trials of several rates went.
+
+    losses : ndarray of shape (rates,), of the rows held out
+    untrained : that loss before any
+    n_steps : of each
+    """
+
+    losses: np.ndarray
+    untrained: float
+    n_steps: int
+
+    @property
+    def hold(self) -> np.ndarray:
+        """Which have not exploded."""
+        start = self.untrained
+        highest = start + EXPLODED * abs(start) if isfinite(start) else inf
+        return np.isfinite(self.losses) & (self.losses <= highest)
+
+    @property
+    def learnt(self) -> bool:
+        """Whether any has come down far enough to tell."""
+        enough = self.untrained - SLACK * abs(self.untrained)
+        return not isfinite(self.untrained) or bool((self.losses <= enough).any())
+
+    @property
+    def too_short(self) -> bool:
+        return not self.learnt and self.n_steps < FEW_STEPS
 
 
 def _reason(
-    rates: np.ndarray, losses: np.ndarray, best: float, factor: float, max_iter: int
+    rates: np.ndarray, losses: np.ndarray, best: float, factor: float, max_iter: int, epochs: int
 ) -> str:
     """What was chosen, and why, in a sentence or two."""
     if np.isfinite(losses).any():
@@ -128,12 +164,12 @@ def _reason(
     scaled = f", times {factor:g} for max_iter={max_iter}" if factor < 1 else ""
     return (
         f"learning_rate_init='auto': {best * factor:.3g}. Of {len(rates)} rates from {rates[0]:.2g}"
-        f" to {rates[-1]:.2g}, tried for {TRIAL_EPOCHS} epochs each, {why}{scaled}."
+        f" to {rates[-1]:.2g}, tried for {epochs} epochs each, {why}{scaled}."
     )
 
 
-def _choose(rates: np.ndarray, losses: np.ndarray) -> float:
-    """The smallest rate whose smoothed log loss is near the lowest."""
+def _choose(rates: np.ndarray, losses: np.ndarray, slack: float) -> float:
+    """The smallest rate whose smoothed log loss is within the slack of the lowest."""
     finite = np.isfinite(losses)
     if not finite.any():
         return float(rates[0])
@@ -146,7 +182,7 @@ def _choose(rates: np.ndarray, losses: np.ndarray) -> float:
     logs[~finite] = logs[finite].max() + DIVERGED_ABOVE
     padded = np.concatenate([logs[:1], logs, logs[-1:]])
     smooth = np.convolve(padded, [0.25, 0.5, 0.25], "valid")
-    return float(rates[np.argmax(smooth <= smooth.min() + SLACK)])
+    return float(rates[np.argmax(smooth <= smooth.min() + slack)])
 
 
 def _try(
@@ -155,8 +191,9 @@ def _try(
     rates: np.ndarray,
     batch_size: int,
     strata: np.ndarray | None,
-) -> tuple[np.ndarray, float]:
-    """The held-out loss after a trial of each rate, of shape (rates,), and before any."""
+    epochs: int,
+) -> _Trials:
+    """Train the network at each rate, for so many epochs."""
     rng = np.random.RandomState()
     rng.set_state(problem.rng.get_state())
     rows, others = _split(problem, strata, rng)
@@ -170,13 +207,13 @@ def _try(
         batch_size=min(batch_size, rows.size),
         shuffle=True,
         rows=rows,
-        epochs=TRIAL_EPOCHS,
+        epochs=epochs,
     )
     trial = replace(
         rules,
         schedule=Constant(),
         stopping=Stopping(0.0, inf),
-        max_epochs=TRIAL_EPOCHS,
+        max_epochs=epochs,
         max_seconds=inf,
         diagnostics=False,
     )
@@ -202,7 +239,7 @@ def _try(
             if train(spec, batches, trial, models) is StopReason.INTERRUPTED:
                 raise KeyboardInterrupt
             losses[first : first + at_once] = [held_out_loss(params) for params in models.params]
-        return losses, held_out_loss(problem.params)
+        return _Trials(losses, held_out_loss(problem.params), epochs * batches.n_steps)
 
 
 def _strata(est: BaseBackprop, problem: Problem) -> np.ndarray | None:

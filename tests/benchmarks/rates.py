@@ -28,6 +28,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 from contest import head, row, title
@@ -35,8 +36,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 from tasks import BATCH, Part, Task, all_tasks, split, steps
 from threadpoolctl import threadpool_limits
 
-from bpestimator.estimators._rate_finder import HELD_OUT, TRIAL_EPOCHS
-from bpestimator.estimators._rate_finder import RATES as TRIED
+from bpestimator.estimators import _rate_finder
 
 GRID = np.logspace(-4, 0, 13)
 
@@ -269,9 +269,18 @@ def travel(
 
 def built_in(task: Task) -> Pick:
     """What ``learning_rate_init="auto"`` finds."""
-    found = task.net(learning_rate_init="auto").fit(*task.train).learning_rate_
-    rows = round((1 - HELD_OUT) * len(task.train[1]))
-    return Pick(found, len(TRIED) * steps(rows, TRIAL_EPOCHS))
+    taken = 0
+
+    def counted(*args: Any) -> Any:
+        nonlocal taken
+        trials = attempt(*args)
+        taken += len(trials.losses) * trials.n_steps
+        return trials
+
+    attempt = _rate_finder._try
+    with patch.object(_rate_finder, "_try", counted):
+        found = task.net(learning_rate_init="auto").fit(*task.train).learning_rate_
+    return Pick(found, taken)
 
 
 RULES: dict[str, Rule] = {

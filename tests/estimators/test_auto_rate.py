@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_iris, make_regression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from bpestimator import BackpropClassifier, BackpropRegressor, Cosine, CustomLoss, Quantile
@@ -113,6 +113,22 @@ def test_it_goes_lower_where_every_trial_explodes(scale):
     net = BackpropRegressor(solver="sgd", learning_rate_init="auto", random_state=0, max_iter=30)
     assert net.fit(X, y).score(X, y) > 0.2
     assert rate_of(net) < 0.005
+
+
+@pytest.mark.parametrize("rows", [50, 200])
+@pytest.mark.parametrize("scale", [1, 10])
+def test_it_tries_longer_where_few_steps_teach_nothing(rows, scale, capsys):
+    X, y = make_regression(rows, 10, noise=5, random_state=0)
+    net = BackpropRegressor(learning_rate_init="auto", random_state=0, verbose=True)
+    assert net.fit(X, scale * y).score(X, scale * y) > 0.95
+    epochs = 16 if scale == 1 else 64
+    assert f"tried for {epochs} epochs each" in capsys.readouterr().out
+
+
+def test_it_tries_no_longer_than_training_will_be():
+    X, y = make_regression(50, 10, noise=5, random_state=0)
+    net = BackpropRegressor(learning_rate_init="auto", random_state=0, max_iter=15)
+    assert rate_of(net.fit(X, y)) == pytest.approx(10**-1.4)  # the highest has come farthest
 
 
 def test_a_longer_fit_takes_a_smaller_rate():
