@@ -15,6 +15,7 @@ from bpestimator.estimators.lockstep import (
 )
 from bpestimator.estimators.regressor import BackpropRegressor
 from bpestimator.estimators.rows import Rows, checked_rows
+from bpestimator.estimators.wrapped import Wrapping, fit_around, network_of, wrapped_in
 
 __all__ = [
     "SMALLEST_GROUP",
@@ -24,11 +25,15 @@ __all__ = [
     "Fit",
     "Fold",
     "Rows",
+    "Wrapping",
     "checked_rows",
+    "fit_around",
     "fit_in_lockstep",
     "has_callbacks",
     "is_scorer",
     "lockstep_key",
+    "network_of",
     "recorded_warnings",
     "why_alone",
+    "wrapped_in",
 ]

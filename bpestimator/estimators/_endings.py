@@ -108,6 +108,11 @@ def advice(est: Any, run: Run, rate: float) -> str:
         )
     schedule = options.schedule_of(est)[1]
     reached = run.history["learning_rate"][-1]
+    if schedule.needs_horizon:
+        return (
+            f"The schedule {schedule.name!r} has come to its end, at a rate of {reached:g}, as it "
+            f"does at max_iter: if that is what you meant, ignore this; else increase max_iter."
+        )
     if isinstance(schedule, InvScaling) and reached < rate:
         rate_now += (
             f", which power_t={schedule.power_t:g} of 'invscaling' has brought down to {reached:g},"

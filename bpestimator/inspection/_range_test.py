@@ -16,10 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, check_scalar
 
-from bpestimator.estimators import BackpropClassifier, BackpropRegressor, Rows, checked_rows
+from bpestimator.estimators import (
+    BackpropClassifier,
+    BackpropRegressor,
+    Rows,
+    checked_rows,
+    fit_around,
+    network_of,
+)
 from bpestimator.nn import CustomLoss
 
 # The share of the last losses in the smoothed one.
@@ -73,26 +79,25 @@ def range_test(
     estimator: Any, X: Any, y: Any, rates: np.ndarray, sample_weight: Any = None
 ) -> RangeTest:
     """Take a step of a clone at each of the rates, until the loss explodes."""
-    net, X = _network_and_its_input(clone(estimator), X, y)
+    net, X, y = _network_and_its_data(clone(estimator), X, y)
     rows = _that_count(checked_rows(net, X, y, sample_weight))
     losses, exploded = _take_steps(_ready_for_steps(net, rows.X.shape[0]), rows, rates)
     return _read(rates[: len(losses)], _smoothed(losses), exploded)
 
 
-def _network_and_its_input(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
-    """The network, and X as the steps before it, if any, hand it on."""
-    is_pipeline = isinstance(estimator, Pipeline)
-    net = estimator.steps[-1][1] if is_pipeline else estimator
+def _network_and_its_data(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, Any]:
+    """The network, and the data as what is around it, if anything, hands them on."""
+    net = network_of(estimator)
     if not isinstance(net, (BackpropClassifier, BackpropRegressor)):
         raise TypeError(
-            "LearningRateDisplay.from_estimator takes a BackpropClassifier, a BackpropRegressor, "
-            f"or a Pipeline that ends in one. Got {estimator!r}."
+            "LearningRateDisplay.from_estimator takes a BackpropClassifier or a BackpropRegressor, "
+            "which may be the last step of a Pipeline or in a TransformedTargetRegressor. "
+            f"Got {estimator!r}."
         )
     if net.solver == "lbfgs":
         raise ValueError("solver='lbfgs' has no learning rate to test. Choose another solver.")
-    if is_pipeline and len(estimator.steps) > 1:
-        X = estimator[:-1].fit_transform(X, y)
-    return net, X
+    around = fit_around(estimator, X, y)
+    return net, around.X, around.y
 
 
 def _that_count(rows: Rows) -> Rows:

@@ -192,8 +192,9 @@ class LearningRateDisplay:
 
         Parameters
         ----------
-        estimator : BackpropClassifier, BackpropRegressor, or a Pipeline that ends in one
-            Left as it is: a clone takes the steps.
+        estimator : BackpropClassifier or BackpropRegressor
+            Or a Pipeline that ends in one, or a TransformedTargetRegressor. Left as it is: a
+            clone takes the steps.
         X, y, sample_weight : array-like
             As ``fit`` takes them. Rows of weight 0 have no part in the test.
         low, high : float, default=1e-6, 10

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from copy import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Number
 from typing import Any, NamedTuple
 
@@ -20,10 +19,13 @@ from bpestimator.estimators import (
     BackpropRegressor,
     Fit,
     Fold,
+    fit_around,
     fit_in_lockstep,
     lockstep_key,
+    network_of,
     recorded_warnings,
     why_alone,
+    wrapped_in,
 )
 from bpestimator.model_selection._progress import model_epochs
 from bpestimator.model_selection._stand_in import Pair
@@ -69,18 +71,17 @@ class Plan(NamedTuple):
     alone: Counter[str]
 
 
-def final_of(estimator: Any) -> Any:
-    """The estimator itself, or the last step of a Pipeline."""
-    return estimator.steps[-1][1] if type(estimator) is Pipeline else estimator
-
-
 def check_ours(estimator: Any, search: str) -> None:
     """TypeError for an estimator that lockstep does not know."""
-    if not isinstance(final_of(estimator), OURS):
-        raise TypeError(
-            f"{search} takes a BackpropClassifier, a BackpropRegressor, or a Pipeline that ends in "
-            f"one. Got {estimator!r}. For any other estimator, use scikit-learn's own search."
-        )
+    if isinstance(network_of(estimator), OURS):
+        return
+    known = f"{search} takes a BackpropClassifier or a BackpropRegressor"
+    if isinstance(estimator, type):
+        raise TypeError(f"{known}, not a class: write {estimator.__name__}().")
+    raise TypeError(
+        f"{known}, which may be the last step of a Pipeline or in a TransformedTargetRegressor. "
+        f"Got {estimator!r}. For any other estimator, use scikit-learn's own search."
+    )
 
 
 def plan(
@@ -104,7 +105,7 @@ def plan(
         if reason is not None:
             alone[reason] += len(folds)
             continue
-        key = (_setting_before(one, parameters), lockstep_key(final_of(one)))
+        key = (_setting_before(one, parameters), lockstep_key(network_of(one)))
         groups.setdefault(key, []).append((number, one))
     shares = [
         share.tolist() for share in np.array_split(np.arange(len(folds)), min(n_jobs, len(folds)))
@@ -126,33 +127,33 @@ def plan(
 
 
 def _setting_before(one: Any, parameters: dict[str, Any]) -> tuple[Any, ...]:
-    """What a candidate says of the steps before the last.
+    """What a candidate says of all around the network.
 
     Objects count as others if they are, and so do numbers of another type: to a step, 1 and 1.0
     may mean a count and a share.
     """
-    if type(one) is not Pipeline:
-        return ()
-    last = one.steps[-1][0]
+    names = [name for name, _ in wrapped_in(one)][1:]
+    network = "__".join(names)
     return tuple(
         (name, type(value), value if isinstance(value, (str, Number)) else id(value))
         for name, value in sorted(parameters.items())
-        if name != last and not name.startswith(f"{last}__")
+        if names and name != network and not name.startswith(f"{network}__")
     )
 
 
 def _why_alone(one: Any, data: Data) -> str | None:
-    if type(final_of(one)) not in OURS:
+    if type(network_of(one)) not in OURS:
         return "the estimator is another, or a subclass"
     if _weight_of(one, data.params) is None:
         return f"fit takes {', '.join(sorted(data.params))}"
-    return why_alone(final_of(one))
+    return why_alone(network_of(one))
 
 
 def _weight_of(one: Any, params: Mapping[str, Any]) -> tuple[Any] | None:
     """The sample weights among ``params``; None if there is anything else among them."""
-    prefix = f"{one.steps[-1][0]}__" if type(one) is Pipeline else ""
-    name = f"{prefix}sample_weight"
+    outer = [estimator for _, estimator in wrapped_in(one)]
+    steps = [est.steps[-1][0] for est in outer if type(est) is Pipeline]
+    name = "__".join([*steps, "sample_weight"])
     return (params.get(name),) if set(params) <= {name} else None
 
 
@@ -204,7 +205,7 @@ def run(
 
 
 def _epochs_of(job: Job) -> int:
-    return int(final_of(job.candidates[0]).max_iter)
+    return int(network_of(job.candidates[0]).max_iter)
 
 
 def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
@@ -215,49 +216,38 @@ def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
         for rows in (job.rows[k] for k in in_order):  # folds of one length train together
             ones = [clone(one) for one in job.candidates]
             with recorded_warnings() as told:
-                fold, before = _fold_of(ones, rows, data)
-            prepared.append((ones, before, told))
+                fold, wrap = _fold_of(ones, rows, data)
+            prepared.append((ones, wrap, told))
             yield fold
 
     in_order = np.argsort([len(rows) for rows in job.rows], kind="stable").tolist()
     fitted = list(fit_in_lockstep(folds(), monitor=monitor))
     trained = {
         fold: [
-            (_with_steps(one, before), fit._replace(warnings=[*told, *fit.warnings]))
+            (wrap(one), fit._replace(warnings=[*told, *fit.warnings]))
             if isinstance(fit, Fit)
             else fit
             for one, fit in zip(ones, fits, strict=True)
         ]
         # Fewer than the folds, if one shows that those to come cannot train in lockstep.
-        for fold, (ones, before, told), fits in zip(in_order, prepared, fitted, strict=False)
+        for fold, (ones, wrap, told), fits in zip(in_order, prepared, fitted, strict=False)
     }
     to_come = [fitted[-1][-1]] * len(job.numbers)
     return [trained.get(fold, to_come) for fold in range(len(job.rows))]
 
 
-def _fold_of(ones: list[Any], rows: np.ndarray, data: Data) -> tuple[Fold, Pipeline | None]:
-    """The rows of a fold, as they come to the last step, and the fitted steps before it."""
-    first, finals = ones[0], [final_of(one) for one in ones]
-    before = None
+def _fold_of(
+    ones: list[Any], rows: np.ndarray, data: Data
+) -> tuple[Fold, Callable[[Any], Any] | None]:
+    """The rows of a fold, as they come to the networks, and what wraps these again."""
+    first, networks = ones[0], [network_of(one) for one in ones]
     try:
         weight = (_weight_of(first, data.params) or (None,))[0]
         weight = take(weight, rows) if _has_rows(weight, data.X) else weight
-        X, y = take(data.X, rows), take(data.y, rows)
-        if type(first) is Pipeline and len(first.steps) > 1:
-            before = first[:-1]
-            X = before.fit_transform(X, y)
+        around = fit_around(first, take(data.X, rows), take(data.y, rows))
     except Exception:  # the search itself will say so, as it finds these left unfitted
-        return Fold(finals, None, None), None
-    return Fold(finals, X, y, weight), before
-
-
-def _with_steps(one: Any, before: Pipeline | None) -> Any:
-    """A Pipeline whose steps before the last are these, fitted."""
-    if before is None:
-        return one
-    one = copy(one)
-    one.steps = [*before.steps, one.steps[-1]]
-    return one
+        return Fold(networks, None, None), None
+    return Fold(networks, around.X, around.y, weight), around.wrap
 
 
 def _has_rows(values: Any, X: Any) -> bool:

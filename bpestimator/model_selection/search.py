@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, check_cv
 from sklearn.utils.metadata_routing import process_routing
 
-from bpestimator.estimators import has_callbacks
+from bpestimator.estimators import has_callbacks, wrapped_in
 from bpestimator.model_selection._ahead import Data, Plan, check_ours, plan, run
 from bpestimator.model_selection._stand_in import Book, StandIn, Unwrapping, unwrapping
 
@@ -87,16 +88,15 @@ class _InLockstep:
         Raises
         ------
         TypeError
-            If the estimator is neither ours nor a Pipeline that ends in one of ours.
+            If the estimator is neither ours nor one that wraps one of ours.
         """
         check_ours(self.estimator, type(self).__name__)
         try:
             splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         except Exception:  # scikit-learn will say so
             splitter = None
-        steps = [step for _, step in getattr(self.estimator, "steps", ())]
         # Callbacks follow each fit.
-        if splitter is None or any(map(has_callbacks, [self, self.estimator, *steps])):
+        if splitter is None or any(map(has_callbacks, [self, *_parts_of(self.estimator)])):
             return self._fit_one_by_one(splitter, X, y, params)
         if get_config()["enable_metadata_routing"]:
             fit_params = dict(process_routing(self, "fit", **params).estimator.fit)
@@ -178,6 +178,13 @@ class _InLockstep:
         results["std_fit_time"] = np.where(some, share.std(axis=1), results["std_fit_time"])
 
 
+def _parts_of(estimator: Any) -> Iterator[Any]:
+    """The estimator and all in it, steps of Pipelines included."""
+    for _, part in wrapped_in(estimator):
+        yield part
+        yield from (step for _, step in getattr(part, "steps", ())[:-1])
+
+
 def _processes(n_jobs: Any) -> int:
     """How many processes train ahead.
 
@@ -214,11 +221,13 @@ class LockstepGridSearchCV(_InLockstep, GridSearchCV):
     is no int, ``max_time``, ``verbose`` or callbacks of the estimator, networks too large to gain
     from it; ``verbose=1`` tells how many, and why.
 
-    In a Pipeline, the steps before the last are fitted once per fold, setting of theirs and group.
+    In a Pipeline, the steps before the last are fitted once per fold, setting of theirs and group;
+    so is the transformer of a TransformedTargetRegressor.
 
     Parameters
     ----------
-    estimator : BackpropClassifier, BackpropRegressor, or a Pipeline that ends in one
+    estimator : BackpropClassifier or BackpropRegressor
+        Or a Pipeline that ends in one, or a TransformedTargetRegressor of one or of the Pipeline.
     param_grid : dict or list of dict
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         As :class:`sklearn.model_selection.GridSearchCV` takes them. ``n_jobs`` shares groups
@@ -256,7 +265,8 @@ class LockstepRandomizedSearchCV(_InLockstep, RandomizedSearchCV):
 
     Parameters
     ----------
-    estimator : BackpropClassifier, BackpropRegressor, or a Pipeline that ends in one
+    estimator : BackpropClassifier or BackpropRegressor
+        Or a Pipeline that ends in one, or a TransformedTargetRegressor of one or of the Pipeline.
     param_distributions : dict or list of dict
         Lists, or distributions such as ``scipy.stats.loguniform(1e-4, 1)``.
     n_iter, scoring, n_jobs, refit, cv, verbose, pre_dispatch, random_state, error_score, \

@@ -208,6 +208,13 @@ def test_a_number_that_agrees_or_does_not_matter(params):
     assert np.isfinite(model.loss_)
 
 
+@pytest.mark.parametrize("name", ["cosine", "one_cycle", "coslog4"])
+def test_a_schedule_that_has_come_to_its_end_says_so(name):
+    net = BackpropRegressor(learning_rate=name, max_iter=5, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=f"'{name}' has come to its end, at a rate of"):
+        net.fit(X, Y)
+
+
 def test_advice_fits_what_happened():
     with pytest.warns(ConvergenceWarning, match=r"Increase max_iter, or raise learning_rate_init"):
         BackpropRegressor(max_iter=2, random_state=0).fit(X, Y)

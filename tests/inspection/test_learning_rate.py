@@ -6,12 +6,13 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, scale
 
 from bpestimator import (
     BackpropClassifier,
@@ -144,6 +145,17 @@ def test_range_test_of_a_classifier(net):
     assert repr(net) == before
     again = LearningRateDisplay.from_estimator(net, X, y, plot=False)
     assert_allclose(again.values, display.values)
+
+
+def test_range_test_sees_the_data_as_the_network_would():
+    X, y = load_diabetes(return_X_y=True)
+    net = BackpropRegressor(random_state=0)
+    inner = LearningRateDisplay.from_estimator(net, scale(X), scale(y), plot=False)
+    wrapped = TransformedTargetRegressor(
+        make_pipeline(StandardScaler(), net), transformer=StandardScaler()
+    )
+    outer = LearningRateDisplay.from_estimator(wrapped, X, y, plot=False)
+    assert_allclose(outer.values, inner.values, rtol=1e-6)
 
 
 def test_range_test_of_a_regressor_ends_where_it_diverges():

@@ -5,12 +5,14 @@ import pickle
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
 from numpy.testing import assert_array_equal
 from scipy.stats import loguniform
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -114,6 +116,50 @@ def scaled(net):
 
 
 C, R = "backpropclassifier__", "backpropregressor__"
+
+T = "transformedtargetregressor__"
+
+
+def unscaled():
+    X, y = diabetes()
+    return X, 100 * (y + 2)
+
+
+def two_unscaled():
+    X, y = unscaled()
+    return pd.DataFrame(X, columns=list("abcdefghij")), np.stack([y, y**2], axis=1)
+
+
+WRAPPED = {
+    "target": (
+        unscaled,
+        TransformedTargetRegressor(reg(), transformer=StandardScaler()),
+        {"regressor__learning_rate": RATES},
+        {"cv": 3},
+    ),
+    "target of a pipeline": (
+        two_unscaled,
+        TransformedTargetRegressor(scaled(reg()), transformer=StandardScaler()),
+        {
+            f"regressor__{R}learning_rate": RATES[1:4],
+            "transformer": [StandardScaler(), MinMaxScaler()],
+            "regressor__standardscaler__with_mean": [True, False],
+        },
+        {"cv": 2, "n_jobs": 2},
+    ),
+    "target in a pipeline": (
+        unscaled,
+        scaled(TransformedTargetRegressor(reg(), func=np.log1p, inverse_func=np.expm1)),
+        {f"{T}regressor__learning_rate": RATES, f"{T}regressor__alpha": [0, 1]},
+        {"cv": 2, "return_train_score": True},
+    ),
+    "pipeline in a pipeline": (
+        diabetes,
+        make_pipeline(MinMaxScaler(), scaled(reg())),
+        {f"pipeline__{R}learning_rate": RATES},
+        {"cv": 2},
+    ),
+}
 
 # name: data, estimator, grid, what else the search takes
 ROWS = {
@@ -351,6 +397,7 @@ ROWS = {
         },
         {"cv": 2},
     ),
+    **{f"wrapped: {name}": row for name, row in WRAPPED.items()},
     "grids in a list": (
         iris,
         clf(),
@@ -464,6 +511,37 @@ def test_weights_for_the_last_step_of_a_pipeline():
     assert_same_results(*pair)
 
 
+@pytest.mark.parametrize(("data", "estimator", "grid", "options"), WRAPPED.values(), ids=WRAPPED)
+def test_wrapped_networks_train_in_lockstep(data, estimator, grid, options, capsys):
+    X, y = data()
+    search = LockstepGridSearchCV(estimator, grid, **options, verbose=1).fit(X, y)
+    n_fits = len(search.cv_results_["params"]) * search.n_splits_
+    assert f"Training {n_fits} of {n_fits} fits in lockstep" in capsys.readouterr().out
+    best = search.best_estimator_
+    assert getattr(best, "n_features_in_", None) == X.shape[1]
+    assert_array_equal(getattr(best, "feature_names_in_", []), getattr(X, "columns", []))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "prefix"),
+    [
+        (TransformedTargetRegressor, ""),
+        (lambda net: TransformedTargetRegressor(scaled(net)), R),
+        (lambda net: scaled(TransformedTargetRegressor(net)), T),
+    ],
+)
+def test_weights_for_a_wrapped_network(wrap, prefix):
+    X, y = diabetes()
+    weight = np.random.default_rng(0).uniform(size=len(y))
+    net = wrap(reg())
+    (name,) = [name for name in net.get_params() if name.endswith("learning_rate_init")]
+    pair = [
+        kind(net, {name: RATES}, cv=3).fit(X, y, **{f"{prefix}sample_weight": weight})
+        for kind in (LockstepGridSearchCV, GridSearchCV)
+    ]
+    assert_same_results(*pair)
+
+
 def test_with_metadata_routing():
     X, y = iris()
     rng = np.random.default_rng(0)
@@ -549,8 +627,13 @@ def test_whatever_fails_the_search_is_as_before():
     ids=["linear", "mlp", "pipeline"],
 )
 def test_an_estimator_of_another_make_is_refused(estimator):
-    with pytest.raises(TypeError, match="takes a BackpropClassifier, a BackpropRegressor"):
+    with pytest.raises(TypeError, match="takes a BackpropClassifier or a BackpropRegressor, which"):
         LockstepGridSearchCV(estimator, {"alpha": [1]}).fit(*iris())
+
+
+def test_a_class_is_not_an_estimator():
+    with pytest.raises(TypeError, match=r"not a class: write BackpropClassifier\(\)"):
+        LockstepGridSearchCV(BackpropClassifier, {"alpha": [1]}).fit(*iris())
 
 
 def test_each_fit_warns_as_it_would_alone():

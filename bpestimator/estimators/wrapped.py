@@ -1,0 +1,101 @@
+"""Wrapped networks: in a Pipeline, whose last step they are, or a TransformedTargetRegressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import copy
+from typing import Any, NamedTuple
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
+
+
+class Wrapping(NamedTuple):
+    """What is around a network, fitted.
+
+    X, y : the data as they come to the network
+    wrap : from an estimator like the one that was fitted, its network trained by now, to that
+        estimator fitted as a whole
+    """
+
+    X: Any
+    y: Any
+    wrap: Callable[[Any], Any]
+
+
+def wrapped_in(estimator: Any) -> Iterator[tuple[str, Any]]:
+    """The estimator, and what it wraps, down to the network; each with its name in the one before.
+
+    The network is the last. Subclasses may do more than wrap: they count as no wrapper.
+    """
+    name = ""
+    while True:
+        yield name, estimator
+        if type(estimator) is Pipeline:
+            name, estimator = estimator.steps[-1]
+        elif type(estimator) is TransformedTargetRegressor:
+            name, estimator = "regressor", estimator.regressor
+        else:
+            return
+
+
+def network_of(estimator: Any) -> Any:
+    """What is inside all wrappers."""
+    *_, (_, network) = wrapped_in(estimator)
+    return network
+
+
+def fit_around(estimator: Any, X: Any, y: Any) -> Wrapping:
+    """Fit all that is around a network as ``estimator.fit`` does; the network is left as it is."""
+    if type(estimator) is Pipeline:
+        return _fit_before(estimator, X, y)
+    if type(estimator) is TransformedTargetRegressor:
+        return _fit_target(estimator, X, y)
+    return Wrapping(X, y, lambda one: one)
+
+
+def _fit_before(pipeline: Pipeline, X: Any, y: Any) -> Wrapping:
+    """Fit the steps before the last."""
+    before = pipeline[:-1] if len(pipeline.steps) > 1 else None
+    X = X if before is None else before.fit_transform(X, y)
+    inner = fit_around(pipeline.steps[-1][1], X, y)
+
+    def wrap(one: Pipeline) -> Pipeline:
+        name, last = one.steps[-1]
+        whole = copy(one)
+        whole.steps = [*(() if before is None else before.steps), (name, inner.wrap(last))]
+        return whole
+
+    return Wrapping(inner.X, inner.y, wrap)
+
+
+class _Witness(BaseEstimator):
+    """Sees what a regressor would be given to fit."""
+
+    def __sklearn_clone__(self) -> _Witness:
+        return self
+
+    def fit(self, X: Any, y: Any) -> _Witness:
+        self.seen_ = X, y
+        return self
+
+    def predict(self, X: Any) -> Any:  # a regressor has one; nobody calls it
+        raise NotImplementedError
+
+
+def _fit_target(regressor: TransformedTargetRegressor, X: Any, y: Any) -> Wrapping:
+    """Fit the transformer of y."""
+    witness = _Witness()
+    fitted = clone(regressor).set_params(regressor=witness).fit(X, y)
+    inner = fit_around(regressor.regressor, *witness.seen_)
+
+    def wrap(one: TransformedTargetRegressor) -> TransformedTargetRegressor:
+        whole = copy(fitted)
+        whole.regressor_ = inner.wrap(one.regressor)
+        whole.regressor = clone(one.regressor)
+        if hasattr(whole.regressor_, "feature_names_in_"):
+            whole.feature_names_in_ = whole.regressor_.feature_names_in_
+        return whole
+
+    return Wrapping(inner.X, inner.y, wrap)
