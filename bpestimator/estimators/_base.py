@@ -106,6 +106,29 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters by name, those of a Pipeline's step as ``step__name``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        AttributeError
+            For a part of an object such as ``solver=AdamW()``: objects are set whole.
+        ValueError
+            For a name that is no parameter.
+        """
+        try:
+            return super().set_params(**params)
+        except AttributeError as error:
+            error.add_note(
+                "Objects of solvers, schedules and the like are set whole: search over "
+                "{'solver': [AdamW(weight_decay=w) for w in (0.01, 0.1)]}, for instance."
+            )
+            raise
+
     # What a subclass answers.
 
     def _meet(self, y: Any, call: FitCall) -> str:

@@ -35,7 +35,7 @@ from bpestimator.training import (
 SMALLEST_GROUP = 3
 
 # Why an estimator is left alone, as far as only its fit can tell.
-TOO_FEW = f"fewer than {SMALLEST_GROUP} of the same kind"
+TOO_FEW = f"fewer than {SMALLEST_GROUP} of the same kind on as many rows"
 TOO_LARGE = "networks too large to gain from lockstep"
 DROPPED_ENTRIES = "dropout of entries of a sparse matrix, which all would share"
 FAILS = "the fit fails"

@@ -95,8 +95,10 @@ class _InLockstep:
             splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         except Exception:  # scikit-learn will say so
             splitter = None
-        # Callbacks follow each fit.
-        if splitter is None or any(map(has_callbacks, [self, *_parts_of(self.estimator)])):
+        followed = any(map(has_callbacks, [self, *_parts_of(self.estimator)]))
+        if followed and self.verbose:
+            print("No fits train in lockstep: callbacks follow each of them.")
+        if followed or splitter is None:
             return self._fit_one_by_one(splitter, X, y, params)
         if get_config()["enable_metadata_routing"]:
             fit_params = dict(process_routing(self, "fit", **params).estimator.fit)
@@ -119,7 +121,7 @@ class _InLockstep:
             )
             seconds_ahead.append(seconds)
             if self.verbose and alone:
-                print(f"Of these, {_counted(alone)}.")
+                print(f"Of these, after all, {_counted(alone)}.")
             book.fill(pairs)
 
         splits = _Splits(splitter, train_ahead)

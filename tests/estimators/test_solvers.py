@@ -134,3 +134,10 @@ def test_another_optimizer_begins_without_memory():
     est.set_params(solver=RMSprop()).partial_fit(X, y)
     est.set_params(solver="adam").partial_fit(X, y)
     assert est.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("solver", [AdamW(), "adamw"], ids=repr)
+def test_a_part_of_an_object_cannot_be_set(solver):
+    with pytest.raises(AttributeError) as error:
+        BackpropClassifier(solver=solver).set_params(solver__weight_decay=0.1)
+    assert "are set whole" in error.value.__notes__[0]

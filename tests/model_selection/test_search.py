@@ -722,7 +722,7 @@ def test_steps_of_what_goes_alone_are_hardly_fitted_in_vain(base, cv, times):
         ({"solver": "lbfgs"}, "lbfgs"),
         ({"random_state": None}, "random_state=None is not an int"),
         ({"max_time": 100.0}, "max_time"),
-        ({"hidden_layer_sizes": (700, 700)}, "Of these, 6 alone: networks too large"),
+        ({"hidden_layer_sizes": (700, 700)}, "Of these, after all, 6 alone: networks too large"),
         ({"learning_rate_init": "auto"}, "found in each fit"),
     ],
 )
@@ -743,9 +743,7 @@ def test_what_goes_alone_after_all_says_why(capsys):
     grid = [{"alpha": [0.1, 0.2, 0.3]}, {"hidden_layer_sizes": [(700, 700)]}]
     net = clf(max_iter=2)
     LockstepGridSearchCV(net, grid, cv=KFold(5), verbose=1, error_score=0.0, refit=False).fit(X, y)
-    of_these = (
-        "Of these, 12 alone: the fit fails; 5 alone: networks too large to gain from lockstep."
-    )
+    of_these = "Of these, after all, 12 alone: the fit fails; 5 alone: networks too large to gain"
     assert of_these in capsys.readouterr().out
 
 
@@ -798,12 +796,13 @@ def test_the_best_goes_on_learning():
     assert_array_equal(a.predict_proba(X), b.predict_proba(X))
 
 
-def test_callbacks_hear_of_every_fit():
+def test_callbacks_hear_of_every_fit(capsys):
     pytest.importorskip("sklearn.callback")
     from sklearn.callback import ProgressBar
 
     pytest.importorskip("rich")
     X, y = iris()
     search = LockstepGridSearchCV(clf(), {"learning_rate": RATES[1:3]}, cv=2)
-    search.set_callbacks(ProgressBar()).fit(X, y)
+    search.set_params(verbose=1).set_callbacks(ProgressBar()).fit(X, y)
+    assert "No fits train in lockstep: callbacks" in capsys.readouterr().out
     assert_same_results(search, GridSearchCV(clf(), {"learning_rate": RATES[1:3]}, cv=2).fit(X, y))
