@@ -10,13 +10,13 @@ explodes: the choice is the smallest rate that has come about as far as the best
 
 which is far from the cliff. Where every trial ends far above the loss of the untrained network, as
 plain gradient descent does on targets in the hundreds, rates a hundredth of these are tried too,
-and so on. Where none has come anywhere in a few steps, as on some hundred rows of targets in the
-hundreds, trials four times as long say more.
+and so on. Where the loss still falls in proportion to the rate, as on a hundred rows of targets in
+the hundreds, no rate has come near its end: trials four times as long say more.
 
 The choice suits about 25 epochs, or six times as many as a trial has; a longer training settles
 better at a smaller rate, so it is multiplied by min(1, 25 / max_iter), unless early stopping or
-plain gradient descent ("sgd") is at work. Measured against a grid of 13 rates in
-docs/rate-study.md, and chosen by that measure.
+plain gradient descent ("sgd") is at work, or the loss falls in proportion still. Measured
+against a grid of 13 rates in docs/rate-study.md, and chosen by that measure.
 """
 
 from __future__ import annotations
@@ -58,12 +58,15 @@ TRIAL_ROWS = 20_000
 HELD_OUT = 0.2
 SLACK = 0.1
 EPOCHS_SUITED = 25
-# Trials that have taught nothing in fewer steps than this are too short.
-FEW_STEPS = 64
+# The loss falls in proportion to the rate where the highest rate, 6.3 times as high as the third
+# highest, has come at least this many times as far.
+PROPORTIONAL = 4.0
+# Trials of so many steps, or of so large a share of the epochs to come, are long enough.
+ENOUGH_STEPS, ENOUGH_OF_EPOCHS = 64, 0.25
 LONGER = 4
 # A trial has exploded if its loss is above the untrained network's by more than this many times it.
 EXPLODED = 10.0
-# How often more is tried: rates a hundredth of the lowest so far, where all exploded, or longer.
+# How often more is tried: rates a hundredth of the lowest so far, or longer.
 MORE_TRIALS = 4
 STEP_DOWN = 100.0
 # How far the log of a loss that is no number lies above the largest that is one.
@@ -91,22 +94,26 @@ def find_rate(
     is_sgd = rules.optimizer.name == "sgd"
     rates = np.array(RATES) * (SGD_FACTOR if is_sgd else 1.0)
     strata = _strata(est, problem)
-    above, epochs = np.empty(0), TRIAL_EPOCHS
-    for more in range(MORE_TRIALS, -1, -1):
+    above, epochs, held = np.empty(0), TRIAL_EPOCHS, None
+    for _ in range(1 + MORE_TRIALS):
         trials = _try(problem, rules, rates, batch_size, strata, epochs)
-        if not more or not isfinite(trials.untrained):
-            break
-        if not trials.hold.any():
-            rates, above = rates / STEP_DOWN, np.concatenate([rates, above])
-        elif trials.too_short and LONGER * epochs <= int(est.max_iter):
+        if trials.hold.any():
+            held = trials
+            longer = LONGER * epochs <= ENOUGH_OF_EPOCHS * int(est.max_iter)
+            if not (trials.slow and longer and trials.n_steps < ENOUGH_STEPS):
+                break
             epochs *= LONGER
-        else:
+        elif held is not None or not isfinite(trials.untrained):
             break
-    losses = np.where(trials.hold.any(), trials.losses, inf)
-    rates, losses = np.concatenate([rates, above]), np.append(losses, np.full(above.size, inf))
-    best = _choose(rates, losses, SLACK if trials.learnt else 0.0)
-    factor = length_factor(est, rules.optimizer, epochs)
-    reason = _reason(rates, losses, best, factor, int(est.max_iter), epochs)
+        else:
+            rates, above = rates / STEP_DOWN, np.concatenate([rates, above])
+    trials = trials if held is None else held
+    losses = trials.losses if held is not None else np.full(trials.losses.shape, inf)
+    rates = np.concatenate([trials.rates, above])
+    losses = np.append(losses, np.full(above.size, inf))
+    best = _choose(rates, losses, 0.0 if trials.slow else SLACK)
+    factor = 1.0 if trials.slow else length_factor(est, rules.optimizer, trials.epochs)
+    reason = _reason(rates, losses, best, factor, int(est.max_iter), trials)
     return Finding(best * factor, reason, rates, losses)
 
 
@@ -123,13 +130,16 @@ def length_factor(est: BaseBackprop, optimizer: Optimizer, epochs: int = TRIAL_E
 class _Trials(NamedTuple):
     """How trials of several rates went.
 
-    losses : ndarray of shape (rates,), of the rows held out
+    rates : ndarray of shape (rates,), rising
+    losses : ndarray of the same shape, of the rows held out
     untrained : that loss before any
-    n_steps : of each
+    epochs, n_steps : of each
     """
 
+    rates: np.ndarray
     losses: np.ndarray
     untrained: float
+    epochs: int
     n_steps: int
 
     @property
@@ -140,21 +150,21 @@ class _Trials(NamedTuple):
         return np.isfinite(self.losses) & (self.losses <= highest)
 
     @property
-    def learnt(self) -> bool:
-        """Whether any has come down far enough to tell."""
-        enough = self.untrained - SLACK * abs(self.untrained)
-        return not isfinite(self.untrained) or bool((self.losses <= enough).any())
-
-    @property
-    def too_short(self) -> bool:
-        return not self.learnt and self.n_steps < FEW_STEPS
+    def slow(self) -> bool:
+        """Whether the loss still falls in proportion to the rate."""
+        if not self.hold.all():
+            return False
+        third, second, farthest = self.untrained - self.losses[-3:]
+        return bool(0 < third < second < farthest and farthest >= PROPORTIONAL * third)
 
 
 def _reason(
-    rates: np.ndarray, losses: np.ndarray, best: float, factor: float, max_iter: int, epochs: int
+    rates: np.ndarray, losses: np.ndarray, best: float, factor: float, max_iter: int, last: _Trials
 ) -> str:
     """What was chosen, and why, in a sentence or two."""
-    if np.isfinite(losses).any():
+    if last.slow:
+        why = f"{best:.2g} has come farthest, and farther the higher the rate"
+    elif np.isfinite(losses).any():
         ends = {rates[0]: ", the lowest of them,", rates[-1]: ", the highest of them,"}
         why = (
             f"{best:.2g}{ends.get(best, '')} is the smallest whose held-out loss is near the lowest"
@@ -164,7 +174,7 @@ def _reason(
     scaled = f", times {factor:g} for max_iter={max_iter}" if factor < 1 else ""
     return (
         f"learning_rate_init='auto': {best * factor:.3g}. Of {len(rates)} rates from {rates[0]:.2g}"
-        f" to {rates[-1]:.2g}, tried for {epochs} epochs each, {why}{scaled}."
+        f" to {rates[-1]:.2g}, tried for {last.epochs} epochs each, {why}{scaled}."
     )
 
 
@@ -239,7 +249,8 @@ def _try(
             if train(spec, batches, trial, models) is StopReason.INTERRUPTED:
                 raise KeyboardInterrupt
             losses[first : first + at_once] = [held_out_loss(params) for params in models.params]
-        return _Trials(losses, held_out_loss(problem.params), epochs * batches.n_steps)
+        untrained = held_out_loss(problem.params)
+        return _Trials(rates, losses, untrained, epochs, epochs * batches.n_steps)
 
 
 def _strata(est: BaseBackprop, problem: Problem) -> np.ndarray | None:

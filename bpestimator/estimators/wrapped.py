@@ -27,7 +27,7 @@ class Wrapping(NamedTuple):
 def wrapped_in(estimator: Any) -> Iterator[tuple[str, Any]]:
     """The estimator, and what it wraps, down to the network; each with its name in the one before.
 
-    The network is the last. Subclasses may do more than wrap: they count as no wrapper.
+    The network is the last. Subclasses may do more than wrap: they count as no wrapper here.
     """
     name = ""
     while True:
@@ -59,15 +59,15 @@ def _fit_before(pipeline: Pipeline, X: Any, y: Any) -> Wrapping:
     """Fit the steps before the last."""
     before = pipeline[:-1] if len(pipeline.steps) > 1 else None
     X = X if before is None else before.fit_transform(X, y)
-    inner = fit_around(pipeline.steps[-1][1], X, y)
+    X, y, wrap_last = fit_around(pipeline.steps[-1][1], X, y)
 
     def wrap(one: Pipeline) -> Pipeline:
         name, last = one.steps[-1]
         whole = copy(one)
-        whole.steps = [*(() if before is None else before.steps), (name, inner.wrap(last))]
+        whole.steps = [*(() if before is None else before.steps), (name, wrap_last(last))]
         return whole
 
-    return Wrapping(inner.X, inner.y, wrap)
+    return Wrapping(X, y, wrap)
 
 
 class _Witness(BaseEstimator):
@@ -88,14 +88,15 @@ def _fit_target(regressor: TransformedTargetRegressor, X: Any, y: Any) -> Wrappi
     """Fit the transformer of y."""
     witness = _Witness()
     fitted = clone(regressor).set_params(regressor=witness).fit(X, y)
-    inner = fit_around(regressor.regressor, *witness.seen_)
+    del fitted.regressor, fitted.regressor_  # ``wrap`` lives on, the data need not
+    X, y, wrap_inner = fit_around(regressor.regressor, *witness.seen_)
 
     def wrap(one: TransformedTargetRegressor) -> TransformedTargetRegressor:
         whole = copy(fitted)
-        whole.regressor_ = inner.wrap(one.regressor)
         whole.regressor = clone(one.regressor)
+        whole.regressor_ = wrap_inner(one.regressor)
         if hasattr(whole.regressor_, "feature_names_in_"):
             whole.feature_names_in_ = whole.regressor_.feature_names_in_
         return whole
 
-    return Wrapping(inner.X, inner.y, wrap)
+    return Wrapping(X, y, wrap)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, check_scalar
 
 from bpestimator.estimators import (
@@ -87,6 +88,9 @@ def range_test(
 
 def _network_and_its_data(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, Any]:
     """The network, and the data as what is around it, if anything, hands them on."""
+    if isinstance(estimator, Pipeline) and type(estimator) is not Pipeline:
+        # A subclass, which may do more in its fit; here its steps count as those of any.
+        estimator = Pipeline(estimator.steps)
     net = network_of(estimator)
     if not isinstance(net, (BackpropClassifier, BackpropRegressor)):
         raise TypeError(

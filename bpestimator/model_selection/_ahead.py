@@ -8,6 +8,7 @@ from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
@@ -146,6 +147,8 @@ def _why_alone(one: Any, data: Data) -> str | None:
         return "the estimator is another, or a subclass"
     if _weight_of(one, data.params) is None:
         return f"fit takes {', '.join(sorted(data.params))}"
+    if data.params and one is not network_of(one) and get_config()["enable_metadata_routing"]:
+        return "metadata routing says who gets the weights"
     return why_alone(network_of(one))
 
 

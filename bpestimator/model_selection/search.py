@@ -224,7 +224,8 @@ class LockstepGridSearchCV(_InLockstep, GridSearchCV):
     from it; ``verbose=1`` tells how many, and why.
 
     In a Pipeline, the steps before the last are fitted once per fold, setting of theirs and group;
-    so is the transformer of a TransformedTargetRegressor.
+    so is the transformer of a TransformedTargetRegressor. Candidates share them: scoring should
+    leave them as they are.
 
     Parameters
     ----------

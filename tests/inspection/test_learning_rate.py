@@ -11,7 +11,7 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
 from bpestimator import (
@@ -155,6 +155,13 @@ def test_range_test_sees_the_data_as_the_network_would():
         make_pipeline(StandardScaler(), net), transformer=StandardScaler()
     )
     outer = LearningRateDisplay.from_estimator(wrapped, X, y, plot=False)
+    assert_allclose(outer.values, inner.values, rtol=1e-6)
+
+    class Special(Pipeline):
+        pass
+
+    special = Special([("scale", StandardScaler()), ("net", net)])
+    outer = LearningRateDisplay.from_estimator(special, X, scale(y), plot=False)
     assert_allclose(outer.values, inner.values, rtol=1e-6)
 
 

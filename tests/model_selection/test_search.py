@@ -542,6 +542,29 @@ def test_weights_for_a_wrapped_network(wrap, prefix):
     assert_same_results(*pair)
 
 
+@pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more of the test scores"
+)
+def test_metadata_routing_decides_for_each_candidate_who_gets_weights():
+    X, y = diabetes()
+    weight = np.random.default_rng(0).uniform(size=len(y))
+    with sklearn.config_context(enable_metadata_routing=True):
+        nets = [
+            reg(alpha=alpha)
+            .set_fit_request(sample_weight=asked)
+            .set_score_request(sample_weight=False)
+            for asked in (True, False)
+            for alpha in (0, 1, 2)
+        ]
+        pair = [
+            kind(TransformedTargetRegressor(nets[0]), {"regressor": nets}, cv=2, refit=False).fit(
+                X, y, sample_weight=weight
+            )
+            for kind in (LockstepGridSearchCV, GridSearchCV)
+        ]
+    assert_same_results(*pair)
+
+
 def test_with_metadata_routing():
     X, y = iris()
     rng = np.random.default_rng(0)
