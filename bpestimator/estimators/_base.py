@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
@@ -219,7 +220,8 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], call: FitCall
     ) -> Problem:
         """Validate the data and set the network up, new or as ``coefs_`` are."""
-        X, y = self._validate(X, y, reset=call.fresh or not hasattr(self, "n_features_in_"))
+        first = call.fresh or not hasattr(self, "n_features_in_")
+        X, y = self._validate(X, y, reset=first, stacklevel=6)
         weight = check_weights(sample_weight, X.shape[0])
         dtype = X.dtype if call.fresh else self._dtype_of_coefs()
         X = X.astype(dtype, copy=False)
@@ -251,7 +253,7 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"X_val and y_val must be passed together. {missing} is missing.")
         try:
-            X_val, y_val = self._validate(X_val, y_val, reset=False)
+            X_val, y_val = self._validate(X_val, y_val, reset=False, stacklevel=7)
             task = self._encode(y_val, self._meet_held_out(y_val), dtype)
             weight = check_weights(weight_val, X_val.shape[0])
         except ValueError as error:
@@ -266,7 +268,7 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         X_val = X_val if isinstance(X_val, np.ndarray) else X_val.tocsr()
         return HeldOut(X_val, y_val, task.targets, self._weigh_held_out(y_val, weight, y))
 
-    def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+    def _validate(self, X: Any, y: Any, *, reset: bool, stacklevel: int) -> tuple[Any, Any]:
         X, y = validate_data(
             self,
             X,
@@ -278,7 +280,13 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected. Pass y.ravel(): its "
+                f"shape {y.shape} is taken as ({len(y)},).",
+                DataConversionWarning,
+                stacklevel=stacklevel,
+            )
+            y = column_or_1d(y)
         return X, y
 
     def _spec(self, sizes: tuple[int, ...], task: Task) -> NetworkSpec:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from bpestimator import (
@@ -465,6 +465,19 @@ def test_warnings_point_at_the_caller(estimator, method, says):
     with pytest.warns(UserWarning, match=says) as caught:
         getattr(kind(**params), method)(X, Y)
     assert [w.filename for w in caught if re.search(says, str(w.message))] == [__file__]
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_column_as_y_is_told_at_the_caller(kind):
+    column = (Y > 0).astype(int)[:, None] if "Classifier" in kind.__name__ else Y[:, None]
+    for options in ({}, {"X_val": X, "y_val": column}):
+        for method in ("fit", "partial_fit"):
+            known = {"classes": [0, 1]} if "Cl" in kind.__name__ and method != "fit" else {}
+            with pytest.warns(DataConversionWarning, match=r"shape \(30, 1\)") as caught:
+                getattr(kind(max_iter=2), method)(X, column, **known, **options)
+            told = [w for w in caught if w.category is DataConversionWarning]
+            assert [w.filename for w in told] == [__file__] * (1 + len(options) // 2)
 
 
 # The signature is MLP's, with more at its end.
