@@ -15,9 +15,10 @@ from bpestimator.estimators.lockstep import (
 )
 from bpestimator.estimators.regressor import BackpropRegressor
 from bpestimator.estimators.rows import Rows, checked_rows
-from bpestimator.estimators.wrapped import Wrapping, fit_around, network_of, wrapped_in
+from bpestimator.estimators.wrapped import OURS, check_ours, fit_around, network_of, wrapped_in
 
 __all__ = [
+    "OURS",
     "SMALLEST_GROUP",
     "TOO_FEW",
     "BackpropClassifier",
@@ -25,7 +26,7 @@ __all__ = [
     "Fit",
     "Fold",
     "Rows",
-    "Wrapping",
+    "check_ours",
     "checked_rows",
     "fit_around",
     "fit_in_lockstep",

@@ -111,7 +111,7 @@ def advice(est: Any, run: Run, rate: float) -> str:
     if schedule.needs_horizon:
         return (
             f"The schedule {schedule.name!r} has come to its end, at a rate of {reached:g}, as it "
-            f"does at max_iter: if that is what you meant, ignore this; else increase max_iter."
+            "does at max_iter: if that is what you meant, ignore this; else increase max_iter."
         )
     if isinstance(schedule, InvScaling) and reached < rate:
         rate_now += (

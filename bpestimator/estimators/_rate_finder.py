@@ -107,8 +107,8 @@ def find_rate(
             break
         else:
             rates, above = rates / STEP_DOWN, np.concatenate([rates, above])
-    trials = trials if held is None else held
-    losses = trials.losses if held is not None else np.full(trials.losses.shape, inf)
+    trials = held or trials
+    losses = np.where(trials.hold.any(), trials.losses, inf)
     rates = np.concatenate([trials.rates, above])
     losses = np.append(losses, np.full(above.size, inf))
     best = _choose(rates, losses, 0.0 if trials.slow else SLACK)

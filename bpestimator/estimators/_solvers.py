@@ -320,9 +320,8 @@ def _laid_out(
 
 def _first_units(spec: NetworkSpec, rules: TrainingRules, batch_size: int) -> int:
     """What Batches take as ``first_units``: none where features drop out, or BLAS has threads."""
-    drops_features = rules.dropout is not None and np.any(rules.dropout.rates[0])
     is_threaded = largest_product(spec.sizes, batch_size) >= THREADED_PRODUCT
-    return 0 if drops_features or is_threaded else spec.sizes[1]
+    return 0 if rules.drops_features or is_threaded else spec.sizes[1]
 
 
 def check_scoring(est: BaseBackprop, validate: Validator | None, *, stacklevel: int) -> None:

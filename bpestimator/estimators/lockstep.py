@@ -249,8 +249,7 @@ def _prepare(fold: Fold, call: FitCall) -> _Ready | str:
         return TOO_FEW
     if _at_once(problem, training) < SMALLEST_GROUP:
         return TOO_LARGE
-    dropout = training.rules.dropout
-    if not isinstance(problem.x, np.ndarray) and dropout is not None and dropout.rates[0]:
+    if not isinstance(problem.x, np.ndarray) and training.rules.drops_features:
         return DROPPED_ENTRIES
     learnt_of_data = vars(first).keys() - first.get_params(False).keys()
     for est in fold.estimators[1:]:

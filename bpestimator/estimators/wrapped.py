@@ -10,6 +10,11 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
+from bpestimator.estimators.classifier import BackpropClassifier
+from bpestimator.estimators.regressor import BackpropRegressor
+
+OURS = (BackpropClassifier, BackpropRegressor)
+
 
 class Wrapping(NamedTuple):
     """What is around a network, fitted.
@@ -44,6 +49,19 @@ def network_of(estimator: Any) -> Any:
     """What is inside all wrappers."""
     *_, (_, network) = wrapped_in(estimator)
     return network
+
+
+def check_ours(estimator: Any, asking: str, otherwise: str = "") -> None:
+    """TypeError, with what else to do, if what is inside all wrappers is no network of ours."""
+    if isinstance(network_of(estimator), OURS):
+        return
+    known = f"{asking} takes a BackpropClassifier or a BackpropRegressor"
+    if isinstance(estimator, type):
+        raise TypeError(f"{known}, not a class: write {estimator.__name__}().")
+    raise TypeError(
+        f"{known}, which may be the last step of a Pipeline or in a TransformedTargetRegressor. "
+        f"Got {estimator!r}.{otherwise}"
+    )
 
 
 def fit_around(estimator: Any, X: Any, y: Any) -> Wrapping:

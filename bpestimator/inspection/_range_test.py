@@ -21,8 +21,8 @@ from sklearn.utils import check_random_state, check_scalar
 
 from bpestimator.estimators import (
     BackpropClassifier,
-    BackpropRegressor,
     Rows,
+    check_ours,
     checked_rows,
     fit_around,
     network_of,
@@ -91,13 +91,8 @@ def _network_and_its_data(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, Any
     if isinstance(estimator, Pipeline) and type(estimator) is not Pipeline:
         # A subclass, which may do more in its fit; here its steps count as those of any.
         estimator = Pipeline(estimator.steps)
+    check_ours(estimator, "LearningRateDisplay.from_estimator")
     net = network_of(estimator)
-    if not isinstance(net, (BackpropClassifier, BackpropRegressor)):
-        raise TypeError(
-            "LearningRateDisplay.from_estimator takes a BackpropClassifier or a BackpropRegressor, "
-            "which may be the last step of a Pipeline or in a TransformedTargetRegressor. "
-            f"Got {estimator!r}."
-        )
     if net.solver == "lbfgs":
         raise ValueError("solver='lbfgs' has no learning rate to test. Choose another solver.")
     around = fit_around(estimator, X, y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 RATE_NAMES = ("learning_rate", "learning_rate_init")
-# So many values are named in a message.
+# So many values are named, of many.
 FEW = 3
 
 
@@ -130,9 +130,13 @@ def _tried_as(names: list[str], searched: dict[str, np.ndarray]) -> str:
     texts = []
     for name in names:
         values = list(dict.fromkeys(map(repr, searched[name])))
-        more = ", ..." if len(values) > FEW else ""
-        texts.append(f"{name} was tried as {', '.join(values[:FEW])}{more}")
+        texts.append(f"{name} was tried as {few_of(values)}")
     return " and ".join(texts)
+
+
+def few_of(texts: Sequence[str]) -> str:
+    """The first few of some texts, in one."""
+    return f"{', '.join(texts[:FEW])}{', ...' if len(texts) > FEW else ''}"
 
 
 def _metric_of(search: Any, metric: str | None) -> str:

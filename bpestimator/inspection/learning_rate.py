@@ -9,12 +9,10 @@ import numpy as np
 
 from bpestimator.inspection._matplotlib import check_keywords, matplotlib
 from bpestimator.inspection._range_test import RangeTest, range_test, rising_rates
-from bpestimator.inspection._reading import Reading, read_search
+from bpestimator.inspection._reading import Reading, few_of, read_search
 
 # A score this many times as far below the best as all others needs an axis of its own.
 FAR = 10
-# So many of these rates are named in the legend.
-FEW = 3
 
 
 class LearningRateDisplay:
@@ -334,7 +332,6 @@ class LearningRateDisplay:
         rates = self.rates[~_in_sight(self.values)]
         if not rates.size:
             return
-        named = ", ".join(f"{rate:.2g}" for rate in rates[:FEW])
         ax.plot(
             rates,
             np.full(rates.size, 0.03),
@@ -342,7 +339,7 @@ class LearningRateDisplay:
             marker="v",
             color="C3",
             transform=ax.get_xaxis_transform(),
-            label=f"far below: {named}{', ...' if rates.size > FEW else ''}",
+            label=f"far below: {few_of([f'{rate:.2g}' for rate in rates])}",
         )
 
 

@@ -14,10 +14,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
 from bpestimator.estimators import (
+    OURS,
     SMALLEST_GROUP,
     TOO_FEW,
-    BackpropClassifier,
-    BackpropRegressor,
     Fit,
     Fold,
     fit_around,
@@ -30,8 +29,6 @@ from bpestimator.estimators import (
 )
 from bpestimator.model_selection._progress import model_epochs
 from bpestimator.model_selection._stand_in import Pair
-
-OURS = (BackpropClassifier, BackpropRegressor)
 
 
 class Data(NamedTuple):
@@ -70,19 +67,6 @@ class Plan(NamedTuple):
 
     jobs: list[Job]
     alone: Counter[str]
-
-
-def check_ours(estimator: Any, search: str) -> None:
-    """TypeError for an estimator that lockstep does not know."""
-    if isinstance(network_of(estimator), OURS):
-        return
-    known = f"{search} takes a BackpropClassifier or a BackpropRegressor"
-    if isinstance(estimator, type):
-        raise TypeError(f"{known}, not a class: write {estimator.__name__}().")
-    raise TypeError(
-        f"{known}, which may be the last step of a Pipeline or in a TransformedTargetRegressor. "
-        f"Got {estimator!r}. For any other estimator, use scikit-learn's own search."
-    )
 
 
 def plan(

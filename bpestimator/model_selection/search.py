@@ -15,8 +15,8 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, check_cv
 from sklearn.utils.metadata_routing import process_routing
 
-from bpestimator.estimators import has_callbacks, wrapped_in
-from bpestimator.model_selection._ahead import Data, Plan, check_ours, plan, run
+from bpestimator.estimators import check_ours, has_callbacks, wrapped_in
+from bpestimator.model_selection._ahead import Data, Plan, plan, run
 from bpestimator.model_selection._stand_in import Book, StandIn, Unwrapping, unwrapping
 
 
@@ -90,7 +90,8 @@ class _InLockstep:
         TypeError
             If the estimator is neither ours nor one that wraps one of ours.
         """
-        check_ours(self.estimator, type(self).__name__)
+        otherwise = " For any other estimator, use scikit-learn's own search."
+        check_ours(self.estimator, type(self).__name__, otherwise)
         try:
             splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         except Exception:  # scikit-learn will say so

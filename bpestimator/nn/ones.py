@@ -30,7 +30,7 @@ MOST_FEATURES = 32
 # Of more units, NumPy's own sum takes no longer.
 FEW_UNITS = 32
 # Up to so many multiplications OpenBLAS takes one thread whatever it may have.
-SERIAL_PRODUCT = 2**18
+ONE_THREAD_PRODUCT = 2**18
 # Where a corner of a product, a single number, is added up in another order than the rest, every
 # third trial or so shows it.
 TRIALS = 32
@@ -65,9 +65,9 @@ class RowsWithOnes:
     to_sum: Array | SharedRows | None
 
 
-def rows_with_ones(x: Array | SharedRows, features: int, alike: Alike) -> RowsWithOnes:
+def rows_with_ones(x: Array | SharedRows, features: int, found: Alike) -> RowsWithOnes:
     """Views of rows that end in as many ones as either needs."""
-    add, sum_ = (_columns(x, features + n) if n else None for n in alike)
+    add, sum_ = (_columns(x, features + n) if n else None for n in found)
     return RowsWithOnes(_columns(x, features), add, sum_)
 
 
@@ -115,7 +115,7 @@ def sums_alike(rows: int, units: int, dtype: Any) -> bool:
 
     NumPy takes 20 nanoseconds for each row, however few its numbers.
     """
-    if units > FEW_UNITS or 2 * rows * units > SERIAL_PRODUCT or min(rows, units) < 2:
+    if units > FEW_UNITS or 2 * rows * units > ONE_THREAD_PRODUCT or min(rows, units) < 2:
         return False
     ones = np.ones((rows, 2), dtype)
     return all(
@@ -164,7 +164,9 @@ def _numbers(dtype: Any) -> Array:
 
 
 def with_ones(x: Array, columns: int) -> Array:
-    """A new array of rows that end in so many ones, in C order."""
+    """Rows that end in so many ones, in C order; themselves if they are that already."""
+    if not columns:
+        return np.ascontiguousarray(x)
     rows, features = x.shape
     extended = np.ones((rows, features + columns), x.dtype)
     extended[:, :features] = x

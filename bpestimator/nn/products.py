@@ -1,4 +1,4 @@
-"""Products: matrices times matrices, and sums over a batch, for one model and for many.
+"""Products: matrices times matrices, rows added and columns summed, for one model and for many.
 
 Every result has scikit-learn's bits; what varies is how to come to them in the least time.
 """

@@ -97,7 +97,13 @@ class Batches:
     # Made when training begins: batches that go into a stack have no need of buffers.
     @cached_property
     def blocks(self) -> dict[int, list[Batch]]:
-        return self._cut(self.all_x.dtype)
+        return {
+            size: [
+                self._view(start, min(self.batch_size, size - start))
+                for start in range(0, size, self.batch_size)
+            ]
+            for size in {self.block_size, self.n_rows % self.block_size} - {0}
+        }
 
     @cached_property
     def _source(self) -> Any:
@@ -114,16 +120,6 @@ class Batches:
         sizes = {self.batch_size, self.n_rows % self.batch_size} - {0}
         return max(chain.from_iterable(map(self._alike, sizes)))
 
-    def _cut(self, dtype: Any) -> dict[int, list[Batch]]:
-        """The batches of each block that there may be."""
-        return {
-            size: [
-                self._view(start, min(self.batch_size, size - start), dtype)
-                for start in range(0, size, self.batch_size)
-            ]
-            for size in {self.block_size, self.n_rows % self.block_size} - {0}
-        }
-
     def _whole_batches(self, bytes_per_row: int) -> int:
         """Rows of a block: as many whole batches as fit, at least one, at most all."""
         fitting = int(BLOCK_BYTES // (bytes_per_row * self.batch_size))
@@ -139,13 +135,13 @@ class Batches:
             return x
         return rows_with_ones(x, self.all_x.shape[1], self._alike(size))
 
-    def _view(self, start: int, size: int, dtype: Any) -> Batch:
+    def _view(self, start: int, size: int) -> Batch:
         """One batch, as views of the buffers."""
         rows = slice(start, start + size)
         x = self._source.batch if self._sparse else self._source.buffer[rows]
         x = self._as_rows(x, size)
         weight = None if self.weight is None else self.weight[rows]
-        return Batch(x, self.y[rows], weight, np.array(size, dtype))
+        return Batch(x, self.y[rows], weight, np.array(size, self.all_x.dtype))
 
     def by_batch(self, rows: slice, count: int) -> tuple[Array, Array | None]:
         """The targets and weights of so many batches of one size, a batch along each entry."""
@@ -211,7 +207,7 @@ class _DenseRows:
     def __init__(self, x: Array, size: int, *, in_order: bool, ones: int) -> None:
         # Unshuffled rows keep the array's layout, which may decide how BLAS rounds; a
         # gather of shuffled ones from another layout would copy the whole array each time.
-        self._x = x if in_order else with_ones(x, ones) if ones else np.ascontiguousarray(x)
+        self._x = x if in_order else with_ones(x, ones)
         self._in_order = in_order
         self.buffer = _like(self._x, size)
 

@@ -147,12 +147,11 @@ def train_in_lockstep(
     """
     models = np.arange(len(state.runs))
     last_epoch = state.runs[0].n_iter + rules.max_epochs
-    drops_features = rules.dropout is not None and bool(np.any(rules.dropout.rates[0]))
     while models.size:
         stopped: dict[int, TrainState] = {}
         reason = train(
             spec,
-            _side_by_side(batches, state, as_array=drops_features),
+            _side_by_side(batches, state, as_array=rules.drops_features),
             rules,
             state,
             validate=validate,

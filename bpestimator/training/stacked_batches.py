@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ class StackedBatches(Batches):
         self._first_orders = dict(zip(streams, members, strict=True))
         self.batch_size, self._shuffle = first.batch_size, first._shuffle
         self.epochs = first.epochs
-        self.all_x, self.first_units, self._sparse = first.all_x, first.first_units, False
+        self.all_x, self.first_units = first.all_x, first.first_units
         self.n_rows, self.n_steps = first.n_rows, first.n_steps
         numbers = {stream: number for number, stream in enumerate(dict.fromkeys(streams))}
         of_models = [numbers[stream] for stream in streams]
@@ -68,9 +67,9 @@ class StackedBatches(Batches):
         if weights:
             self._weight = gathered(weights)
             self.weight = self._weight.repeated
-        self.blocks = self._cut(first.all_x.dtype)
 
-    def _view(self, start: int, size: int, dtype: Any) -> Batch:
+    def _view(self, start: int, size: int) -> Batch:
+        dtype = self.all_x.dtype
         rows = slice(start, start + size)
         y = self.y[:, rows]
         x = self._x.shared(rows) if self._shared else self._x.repeated[:, rows]
@@ -115,10 +114,7 @@ class _Gathered:
         distinct = list(dict.fromkeys(pairs))
         self._which = np.array([distinct.index(pair) for pair in pairs])
         by_id = {id(array): array for array in arrays}
-        by_id = {
-            name: with_ones(array, ones) if ones else np.ascontiguousarray(array)
-            for name, array in by_id.items()
-        }
+        by_id = {name: with_ones(array, ones) for name, array in by_id.items()}
         self._sources = [(by_id[name], stream) for name, stream in distinct]
         source, _ = self._sources[0]
         shape, dtype = (size, *source.shape[1:]), source.dtype

@@ -88,6 +88,11 @@ class TrainingRules:
     dropout: Dropout | None = None
     diagnostics: bool = False
 
+    @property
+    def drops_features(self) -> bool:
+        """Whether features are left out, of one model at least."""
+        return self.dropout is not None and bool(np.any(self.dropout.rates[0]))
+
 
 class _Group(NamedTuple):
     """Batches of one size, as one more leading axis: their losses are valued all at once.
