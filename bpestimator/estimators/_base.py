@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from bpestimator.estimators import _options as options
-from bpestimator.estimators._callbacks import monitor_of
+from bpestimator.estimators._callbacks import listener_of
 from bpestimator.estimators._full_batch import minimize
 from bpestimator.estimators._sklearn_compat import (
     CallbackSupportMixin,
@@ -32,9 +32,9 @@ from bpestimator.estimators._threads import (
 )
 from bpestimator.estimators._validation import HeldOut
 from bpestimator.nn import (
+    ALL_OUTPUT_ACTIVATIONS,
     CHUNK_ROWS,
     EXACT_ROWS,
-    LINKS,
     Activation,
     NetworkSpec,
     initial_parameters,
@@ -144,9 +144,9 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         """The weights of the rows, once y has its say; y is encoded by then."""
         return weight
 
-    def _link_of_model(self) -> Activation:
+    def _output_activation_of_model(self) -> Activation:
         """What turns the raw outputs of ``coefs_`` into predictions."""
-        return LINKS[self.out_activation_]
+        return ALL_OUTPUT_ACTIVATIONS[self.out_activation_]
 
     def _weigh_held_out(self, y_val: Any, weight: np.ndarray | None, y: Any) -> np.ndarray | None:
         """As :meth:`_weigh`, for rows to validate on; y is that of the rows trained on."""
@@ -165,7 +165,7 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         targets: np.ndarray,
         predictions: np.ndarray,
         weight: np.ndarray | None,
-        link_name: str,
+        out_activation: str,
     ) -> float:
         """The score that early stopping watches, from encoded targets."""
         raise NotImplementedError
@@ -204,16 +204,16 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         stochastic = options.is_stochastic(self)
         epochs = 1 if call.incremental else int(self.max_iter)
         task = "epoch" if stochastic else "iteration"
-        monitor = monitor_of(self, task, epochs, X, y, sample_weight)
+        listener = listener_of(self, task, epochs, X, y, sample_weight)
         before, learnt = self.__dict__.copy(), False
         try:
             problem = self._problem(X, y, sample_weight, validation, call)
-            learnt, warning = (descend if stochastic else minimize)(self, problem, call, monitor)
+            learnt, warning = (descend if stochastic else minimize)(self, problem, call, listener)
         finally:
             if not learnt:  # whoever fails leaves no trace: what was known is still known
                 self.__dict__ = before
-        if monitor is not None:
-            monitor.end_fit()
+        if listener is not None:
+            listener.end_fit()
         return warning
 
     def _problem(
@@ -231,9 +231,9 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         if call.fresh:
             hidden = options.hidden_layer_sizes(self.hidden_layer_sizes)
             spec = self._spec((X.shape[1], *hidden, task.n_outputs), task)
-            gains = options.gains_of(self, spec.activations)
+            init_gains = options.init_gains_of(self, spec.activations)
             initializer = options.initializer_of(self)
-            params = initial_parameters(spec.layout, initializer, gains, rng, dtype)
+            params = initial_parameters(spec.layout, initializer, init_gains, rng, dtype)
         else:
             spec = self._spec(self._sizes_to_continue(X.shape[1], task.n_outputs), task)
             params = spec.layout.pack(self.coefs_, self.intercepts_, dtype)
@@ -291,7 +291,7 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
 
     def _spec(self, sizes: tuple[int, ...], task: Task) -> NetworkSpec:
         activations = options.activations_of(self, len(sizes) - 2)
-        return NetworkSpec(sizes, activations, task.loss, task.link)
+        return NetworkSpec(sizes, activations, task.loss, task.output_activation)
 
     def _dtype_of_coefs(self) -> Any:
         """The float type that ``coefs_`` and ``intercepts_`` fit in."""
@@ -323,7 +323,7 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         self.intercepts_ = [biases.reshape(-1) for biases in views.biases]
         self.n_layers_ = len(spec.sizes)
         self.n_outputs_ = spec.sizes[-1]
-        self.out_activation_ = spec.link.name
+        self.out_activation_ = spec.output_activation.name
         hidden = options.hidden_layer_sizes(self.hidden_layer_sizes)
         self._memory = {"hidden_layer_sizes": hidden, **memory}
 
@@ -339,7 +339,7 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         if features != sizes[0]:
             raise ValueError(f"X has {features} features, but coefs_[0] has {sizes[0]} rows.")
         activations = options.activations_of(self, len(sizes) - 2)
-        spec = NetworkSpec(sizes, activations, output_activation=self._link_of_model())
+        spec = NetworkSpec(sizes, activations, output_activation=self._output_activation_of_model())
         if rows == 1:
             return predict(X, params, spec)
         in_chunks = rows > EXACT_ROWS

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bpestimator.estimators._solvers import Problem
 
 
-class FitMonitor:
+class CallbackListener:
     """Calls the hooks of an estimator's callbacks: of its fit, and of each epoch within.
 
     Parameters
@@ -55,13 +55,13 @@ class FitMonitor:
         self._fit.call_on_fit_task_end(**self._data)
 
 
-def monitor_of(
+def listener_of(
     est: BaseBackprop, task: str, max_epochs: int, X: Any, y: Any, sample_weight: Any
-) -> FitMonitor | None:
+) -> CallbackListener | None:
     """A monitor, or None where nobody listens."""
     if not has_callbacks(est):
         return None
-    return FitMonitor(est, task, max_epochs, X, y, sample_weight)
+    return CallbackListener(est, task, max_epochs, X, y, sample_weight)
 
 
 def model_of(

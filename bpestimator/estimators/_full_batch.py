@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from bpestimator.estimators import _options as options
-from bpestimator.estimators._callbacks import FitMonitor, model_of
+from bpestimator.estimators._callbacks import CallbackListener, model_of
 from bpestimator.estimators._endings import (
     INTERRUPTED,
     INTERRUPTED_TOO_EARLY,
@@ -22,7 +22,7 @@ from bpestimator.estimators._solvers import Outcome, Problem, check_scoring, con
 from bpestimator.estimators._threads import blas_threads, largest_product
 from bpestimator.estimators._validation import Validator
 from bpestimator.nn import EXACT_ROWS, rows_of
-from bpestimator.training import Batch, Run, Watch, check_total, minimize_lbfgs
+from bpestimator.training import Batch, IterationListener, Run, check_total, minimize_lbfgs
 
 if TYPE_CHECKING:
     from bpestimator.estimators._base import BaseBackprop, FitCall
@@ -41,7 +41,7 @@ _STOCHASTIC_ATTRIBUTES = (
 
 
 def minimize(
-    est: BaseBackprop, problem: Problem, call: FitCall, monitor: FitMonitor | None
+    est: BaseBackprop, problem: Problem, call: FitCall, listener: CallbackListener | None
 ) -> Outcome:
     """Train on all rows at once, by L-BFGS."""
     spec, x, _, targets, weight, params, _, held_out = problem
@@ -76,8 +76,8 @@ def minimize(
             max_iter=int(est.max_iter),
             max_fun=int(est.max_fun),
             max_seconds=options.max_seconds_of(est),
-            report=print if est.verbose else None,
-            watch=_watch(est, problem, run, validate, monitor),
+            log=print if est.verbose else None,
+            listener=_iteration_listener(est, problem, run, validate, listener),
         )
     if not np.isfinite(found.params).all():
         raise_non_finite("use solver='adam'")
@@ -113,29 +113,29 @@ def minimize(
     return Outcome(True)
 
 
-def _watch(
+def _iteration_listener(
     est: BaseBackprop,
     problem: Problem,
     run: Run,
     validate: Validator | None,
-    monitor: FitMonitor | None,
-) -> Watch:
+    listener: CallbackListener | None,
+) -> IterationListener:
     """What happens after each iteration of 'lbfgs'."""
     losses: list[float] = []
 
-    def watch(point: Callable[[], np.ndarray], loss: float, seconds: float) -> bool:
+    def after_iteration(point: Callable[[], np.ndarray], loss: float, seconds: float) -> bool:
         losses.append(loss)
-        run.note_epoch(loss, seconds=seconds)
+        run.record_epoch(loss, seconds=seconds)
 
         def params() -> np.ndarray:
             return point().astype(problem.params.dtype, copy=False)
 
         if validate is not None:
-            run.note_validation(*validate(params()))
-        if monitor is None:
+            run.record_validation(*validate(params()))
+        if listener is None:
             return False
-        monitor.offer(lambda: model_of(est, problem, params(), losses))
-        monitor.begin_epoch()
-        return monitor.end_epoch()
+        listener.offer(lambda: model_of(est, problem, params(), losses))
+        listener.begin_epoch()
+        return listener.end_epoch()
 
-    return watch
+    return after_iteration

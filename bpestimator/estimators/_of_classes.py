@@ -88,9 +88,9 @@ class OfClasses(BaseBackprop):
         targets: np.ndarray,
         predictions: np.ndarray,
         weight: np.ndarray | None,
-        link_name: str,
+        out_activation: str,
     ) -> float:
         codes = np.arange(len(self.classes_))
-        truth = _targets.codes_of(targets, link_name)
-        predicted = _targets.decode_classes(predictions, codes, link_name)
+        truth = _targets.codes_of(targets, out_activation)
+        predicted = _targets.decode_classes(predictions, codes, out_activation)
         return accuracy(truth, predicted, weight)

@@ -228,13 +228,13 @@ def activations_of(est: Any, n_hidden: int) -> tuple[Activation, ...]:
     return tuple(ACTIVATIONS[one] if isinstance(one, str) else one for one in chosen)
 
 
-def gains_of(est: Any, activations: tuple[Activation, ...]) -> list[float]:
+def init_gains_of(est: Any, activations: tuple[Activation, ...]) -> list[float]:
     """The gain of each layer's initial weights; the output layer has that of the layer below."""
     if not activations:
         is_one = isinstance(est.activation, (str, Activation))
         activations = activations_of(est, 1) if is_one else (ACTIVATIONS["relu"],)
-        return [activations[0].gain]
-    return [activation.gain for activation in (*activations, activations[-1])]
+        return [activations[0].init_gain]
+    return [activation.init_gain for activation in (*activations, activations[-1])]
 
 
 def loss_of(est: Any) -> Loss:
@@ -244,13 +244,13 @@ def loss_of(est: Any) -> Loss:
     return {**REGRESSION_LOSSES, **CLASSIFICATION_LOSSES}[est.loss]
 
 
-def link_of(est: Any, loss: Loss) -> Activation:
+def output_activation_of(est: Any, loss: Loss) -> Activation:
     """What a regressor's raw outputs go through; ValueError if the loss cannot take it."""
     if est.output_activation == "auto":
-        return loss.link
-    link = OUTPUT_ACTIVATIONS[est.output_activation]
+        return loss.output_activation
+    chosen = OUTPUT_ACTIVATIONS[est.output_activation]
     low, high = loss.predictions
-    if link.bounds[0] < low or link.bounds[1] > high:
+    if chosen.bounds[0] < low or chosen.bounds[1] > high:
         suitable = [
             name
             for name, other in OUTPUT_ACTIVATIONS.items()
@@ -258,11 +258,11 @@ def link_of(est: Any, loss: Loss) -> Activation:
         ]
         raise ValueError(
             f"loss={est.loss!r} needs predictions between {low:g} and {high:g}, but "
-            f"output_activation={est.output_activation!r} gives some between {link.bounds[0]:g} "
-            f"and {link.bounds[1]:g}. Choose 'auto', or one of {suitable}."
+            f"output_activation={est.output_activation!r} gives some between {chosen.bounds[0]:g} "
+            f"and {chosen.bounds[1]:g}. Choose 'auto', or one of {suitable}."
         )
     several = isinstance(loss, Quantile) and len(loss.levels) > 1
-    return Increasing(link) if several else link
+    return Increasing(chosen) if several else chosen
 
 
 def is_stochastic(est: Any) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from bpestimator.estimators import _options as options
-from bpestimator.estimators._callbacks import FitMonitor, model_of
+from bpestimator.estimators._callbacks import CallbackListener, model_of
 from bpestimator.estimators._endings import (
     INTERRUPTED,
     INTERRUPTED_TOO_EARLY,
@@ -146,15 +146,15 @@ def _rate_to_use(est: BaseBackprop, problem: Problem, call: FitCall, rules: Trai
 
 
 def descend(
-    est: BaseBackprop, problem: Problem, call: FitCall, monitor: FitMonitor | None
+    est: BaseBackprop, problem: Problem, call: FitCall, listener: CallbackListener | None
 ) -> Outcome:
     """Train batch by batch."""
     training = training_of(est, problem, call)
     rules, state, batches, validate, *_ = training
     run = state.runs[0]
-    report = print if est.verbose else None
-    if monitor is not None:
-        monitor.offer(
+    log = print if est.verbose else None
+    if listener is not None:
+        listener.offer(
             lambda: model_of(est, problem, _best_so_far(run, state.params), run.loss_curve)
         )
     with blas_threads(largest_product(problem.spec.sizes, batches.batch_size)):
@@ -164,8 +164,8 @@ def descend(
             rules,
             state,
             validate=None if validate is None else [validate],
-            report=report,
-            monitor=monitor,
+            log=log,
+            listener=listener,
         )
     return conclude(est, problem, call, training, reason)
 

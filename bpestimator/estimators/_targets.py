@@ -12,20 +12,20 @@ from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from bpestimator.nn import LINKS, Activation, LogLoss, Loss
+from bpestimator.nn import ALL_OUTPUT_ACTIVATIONS, Activation, LogLoss, Loss
 
 
 class Task(NamedTuple):
     """What the network is to learn.
 
     loss : the loss
-    link : what turns raw outputs into predictions
+    output_activation : what turns raw outputs into predictions
     n_outputs : units of the output layer
     targets : y as the loss takes it
     """
 
     loss: Loss
-    link: Activation
+    output_activation: Activation
     n_outputs: int
     targets: np.ndarray
 
@@ -80,36 +80,44 @@ def encode_classes(
     """
     if kind == "multilabel-indicator":
         indicator = y.toarray() if hasattr(y, "toarray") else y
-        loss, link, targets = loss.binary, LINKS["logistic"], (indicator != 0).astype(dtype)
+        loss, output_activation, targets = (
+            loss.binary,
+            ALL_OUTPUT_ACTIVATIONS["logistic"],
+            (indicator != 0).astype(dtype),
+        )
     elif len(classes) <= 2:
         is_second = np.zeros(len(y)) if len(classes) == 1 else y == classes[1]
-        loss, link, targets = loss.binary, LINKS["logistic"], is_second.astype(dtype)
+        loss, output_activation, targets = (
+            loss.binary,
+            ALL_OUTPUT_ACTIVATIONS["logistic"],
+            is_second.astype(dtype),
+        )
         targets = targets.reshape(-1, 1)
     else:
-        labels, link = np.searchsorted(classes, y), LINKS["softmax"]
+        labels, output_activation = np.searchsorted(classes, y), ALL_OUTPUT_ACTIVATIONS["softmax"]
         if loss.takes_labels and not label_smoothing:
-            return Task(loss, link, len(classes), labels)
+            return Task(loss, output_activation, len(classes), labels)
         loss = loss.soft if isinstance(loss, LogLoss) else loss
         targets = (labels[:, None] == np.arange(len(classes))).astype(dtype)
     if label_smoothing:
-        n_choices = max(len(classes), 2) if link.name == "softmax" else 2
+        n_choices = max(len(classes), 2) if output_activation.name == "softmax" else 2
         targets = targets * (1 - label_smoothing) + label_smoothing / n_choices
-    return Task(loss, link, targets.shape[1], targets)
+    return Task(loss, output_activation, targets.shape[1], targets)
 
 
-def codes_of(targets: np.ndarray, link_name: str) -> np.ndarray:
+def codes_of(targets: np.ndarray, out_activation: str) -> np.ndarray:
     """The integer labels that encoded targets stand for; 0 and 1 where they are logistic."""
     if targets.ndim == 1:
         return targets
-    if link_name == "softmax":
+    if out_activation == "softmax":
         return targets.argmax(axis=1)
     codes = (targets > 0.5).astype(int)
     return codes[:, 0] if codes.shape[1] == 1 else codes
 
 
-def decode_classes(predictions: np.ndarray, classes: np.ndarray, link_name: str) -> np.ndarray:
+def decode_classes(predictions: np.ndarray, classes: np.ndarray, out_activation: str) -> np.ndarray:
     """The classes that probabilities of shape (n, outputs) speak for."""
-    if link_name == "softmax":
+    if out_activation == "softmax":
         return np.take(classes, predictions.argmax(axis=1))
     if predictions.shape[1] > 1:
         return (predictions > 0.5).astype(int)
@@ -117,7 +125,7 @@ def decode_classes(predictions: np.ndarray, classes: np.ndarray, link_name: str)
     return classes.take(likely.astype(int))
 
 
-def encode_numbers(y: Any, dtype: Any, loss: Loss, link: Activation) -> Task:
+def encode_numbers(y: Any, dtype: Any, loss: Loss, output_activation: Activation) -> Task:
     """The task of predicting the numbers; ValueError outside the loss's domain."""
     y = y.toarray() if hasattr(y, "toarray") else y
     if y.dtype.kind not in "biuf":
@@ -132,15 +140,16 @@ def encode_numbers(y: Any, dtype: Any, loss: Loss, link: Activation) -> Task:
             f"loss={loss.name!r} takes targets {loss.rule}. Got {smallest:g} instead: "
             "shift or clip y, or choose another loss."
         )
-    if smallest < link.bounds[0] or largest > link.bounds[1]:
+    low, high = output_activation.bounds
+    if smallest < low or largest > high:
         warnings.warn(
             f"Targets from {smallest:g} to {largest:g} cannot all be reached: "
-            f"output_activation={link.name!r} gives values between {link.bounds[0]:g} and "
-            f"{link.bounds[1]:g}. Scale y, for instance with TransformedTargetRegressor.",
+            f"output_activation={output_activation.name!r} gives values between {low:g} and "
+            f"{high:g}. Scale y, for instance with TransformedTargetRegressor.",
             stacklevel=7,
         )
     targets = np.asarray(y.reshape(len(y), -1), dtype, order="C")
-    return Task(loss, link, loss.outputs_of(targets.shape[1]), targets)
+    return Task(loss, output_activation, loss.outputs_of(targets.shape[1]), targets)
 
 
 def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:

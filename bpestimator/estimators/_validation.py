@@ -103,7 +103,8 @@ class Validator:
             return Validation(-loss, loss)
         if self._scorer is not None:
             return Validation(self._score(params, predictions), loss)
-        score = self._est._score_predictions(targets, predictions, weight, spec.link.name)
+        out_activation = spec.output_activation.name
+        score = self._est._score_predictions(targets, predictions, weight, out_activation)
         return Validation(score, loss)
 
     def _score(self, params: np.ndarray, predictions: np.ndarray) -> float:

@@ -23,7 +23,7 @@ from bpestimator.estimators._solvers import Problem, Training, conclude, rules_o
 from bpestimator.estimators._threads import blas_threads, largest_product
 from bpestimator.training import (
     InvScaling,
-    Monitor,
+    Listener,
     Schedule,
     group_size,
     stacked,
@@ -155,7 +155,7 @@ class _Ready(NamedTuple):
 
 
 def fit_in_lockstep(
-    folds: Iterable[Fold], *, monitor: Callable[[int], Monitor] | None = None
+    folds: Iterable[Fold], *, listener: Callable[[int], Listener] | None = None
 ) -> Iterator[list[Fit | str]]:
     """Fit the estimators of each fold, several folds at once where they are small and alike.
 
@@ -163,7 +163,7 @@ def fit_in_lockstep(
     ----------
     folds : iterable of Fold
         With as many estimators each, all of one :func:`lockstep_key`.
-    monitor : callable, optional
+    listener : callable, optional
         From the number of models in training to what is told of their epochs.
 
     Yields
@@ -185,7 +185,7 @@ def fit_in_lockstep(
             for places in asked[-1]:
                 yield fold._replace(estimators=[fold.estimators[k] for k in places])
 
-    fits = _fit_parts(parts(), monitor)
+    fits = _fit_parts(parts(), listener)
     for first in fits:
         places = asked.popleft()
         found = [first, *islice(fits, len(places) - 1)]
@@ -204,7 +204,7 @@ def _by_start(estimators: Sequence[Any]) -> list[list[int]]:
 
 
 def _fit_parts(
-    parts: Iterable[Fold], monitor: Callable[[int], Monitor] | None
+    parts: Iterable[Fold], listener: Callable[[int], Listener] | None
 ) -> Iterator[list[Fit | str]]:
     """Fit part after part of a fold, or of one fold after the other; see fit_in_lockstep."""
     call = FitCall(incremental=False, fresh=True)
@@ -212,7 +212,7 @@ def _fit_parts(
     for part in parts:
         ready = _prepare(part, call)
         if waiting and not (isinstance(ready, _Ready) and _fits_beside(waiting, ready)):
-            yield from _fit_folds(waiting, call, monitor)
+            yield from _fit_folds(waiting, call, listener)
             waiting = []
         if isinstance(ready, _Ready):
             waiting.append(ready)
@@ -221,7 +221,7 @@ def _fit_parts(
         if ready in (TOO_FEW, TOO_LARGE):  # and so are the parts to come
             return
     if waiting:
-        yield from _fit_folds(waiting, call, monitor)
+        yield from _fit_folds(waiting, call, listener)
 
 
 @contextmanager
@@ -307,7 +307,7 @@ def _bytes_of_rows(folds: list[_Ready]) -> int:
 
 
 def _fit_folds(
-    folds: list[_Ready], call: FitCall, monitor: Callable[[int], Monitor] | None
+    folds: list[_Ready], call: FitCall, listener: Callable[[int], Listener] | None
 ) -> Iterator[list[Fit | str]]:
     """Train folds together, in groups that the cache holds; leave too few of them alone."""
     _, problem, training, *_ = folds[0]
@@ -320,7 +320,7 @@ def _fit_folds(
     for numbers in np.array_split(np.arange(len(places)), n_groups):
         start = perf_counter()
         group = [places[number] for number in numbers]
-        endings = _fit_group(folds, group, call, monitor)
+        endings = _fit_group(folds, group, call, listener)
         seconds = (perf_counter() - start) / len(group)
         for (fold, k), ending in zip(group, endings, strict=True):
             if ending is not None:
@@ -332,12 +332,12 @@ def _fit_group(
     folds: list[_Ready],
     group: list[tuple[int, int]],
     call: FitCall,
-    monitor: Callable[[int], Monitor] | None,
+    listener: Callable[[int], Listener] | None,
 ) -> list[list[Warning] | None]:
     """Train estimators, by fold and place; what each warns of, None where that failed."""
     endings: list[list[Warning] | None] = [None] * len(group)
     try:
-        for number, ending in _endings(folds, group, call, monitor):
+        for number, ending in _endings(folds, group, call, listener):
             endings[number] = ending
     except Exception:  # whatever it is, the own fits of those that are left will say so
         pass
@@ -348,7 +348,7 @@ def _endings(
     folds: list[_Ready],
     group: list[tuple[int, int]],
     call: FitCall,
-    monitor: Callable[[int], Monitor] | None,
+    listener: Callable[[int], Listener] | None,
 ) -> Iterator[tuple[int, list[Warning]]]:
     """Train a group and publish each as it ends; its number, and what it warns of."""
     spec = folds[0].problem.spec
@@ -365,7 +365,7 @@ def _endings(
             together,
             stacked_state([one.state for one in trainings], rates, together),
             validate=validate or None,
-            monitor=monitor,
+            listener=listener,
         ):
             fold = folds[group[number][0]]
             own = fold.training._replace(

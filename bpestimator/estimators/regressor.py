@@ -402,20 +402,20 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
 
     def _encode(self, y: Any, kind: str, dtype: Any) -> Task:
         loss = options.loss_of(self)
-        return _targets.encode_numbers(y, dtype, loss, options.link_of(self, loss))
+        return _targets.encode_numbers(y, dtype, loss, options.output_activation_of(self, loss))
 
-    def _link_of_model(self) -> Activation:
+    def _output_activation_of_model(self) -> Activation:
         if hasattr(self, "out_activation_"):
-            return super()._link_of_model()
+            return super()._output_activation_of_model()
         # Weights set by hand, before any fit.
-        return options.link_of(self, options.loss_of(self))
+        return options.output_activation_of(self, options.loss_of(self))
 
     def _score_predictions(
         self,
         targets: np.ndarray,
         predictions: np.ndarray,
         weight: np.ndarray | None,
-        link_name: str,
+        out_activation: str,
     ) -> float:
         if not np.isfinite(predictions).all():
             return float("nan")

@@ -170,8 +170,8 @@ def run(
     with model_epochs(total, shown=bool(verbose)) as progress:
         done: Iterable[Any]
         if n_jobs == 1:
-            monitor = progress.monitor if verbose else None
-            done = (_run_job(job, data, monitor) for job in jobs)
+            listener = progress.listener if verbose else None
+            done = (_run_job(job, data, listener) for job in jobs)
         else:
             # A backend of its own: that of the search is open, and may not be entered twice.
             done = Parallel(n_jobs=n_jobs, backend="loky")(
@@ -195,7 +195,7 @@ def _epochs_of(job: Job) -> int:
     return int(network_of(job.candidates[0]).max_iter)
 
 
-def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
+def _run_job(job: Job, data: Data, listener: Any = None) -> list[list[Any]]:
     """Fold by fold, each candidate fitted, with how that went, or why it is left as it was."""
     prepared: list[tuple[list[Any], Any, list[Warning]]] = []
 
@@ -208,7 +208,7 @@ def _run_job(job: Job, data: Data, monitor: Any = None) -> list[list[Any]]:
             yield fold
 
     in_order = np.argsort([len(rows) for rows in job.rows], kind="stable").tolist()
-    fitted = list(fit_in_lockstep(folds(), monitor=monitor))
+    fitted = list(fit_in_lockstep(folds(), listener=listener))
     trained = {
         fold: [
             (wrap(one), fit._replace(warnings=[*told, *fit.warnings]))

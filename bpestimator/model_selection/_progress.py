@@ -17,7 +17,7 @@ class Progress:
         self._bar, self._task = bar, task
         self._finished = self._passed = 0
 
-    def monitor(self, n_models: int) -> _Epochs:
+    def listener(self, n_models: int) -> _Epochs:
         """What is told of the epochs of that many models."""
         return _Epochs(self, n_models)
 

@@ -3,7 +3,7 @@
 Words used throughout, each with one meaning:
 
 raw
-    The last layer's outputs before the loss's link turns them into predictions.
+    The last layer's outputs before the loss's output activation turns them into predictions.
 delta
     d loss / d z of a layer, where z = a W + b is what enters its activation.
 lead
@@ -52,8 +52,7 @@ from bpestimator.nn.initializers import (
     Orthogonal,
     initial_parameters,
 )
-from bpestimator.nn.layout import Layout
-from bpestimator.nn.links import LINKS, OUTPUT_ACTIVATIONS, Exp, Increasing, Softmax
+from bpestimator.nn.layout import Layout, Views, move
 from bpestimator.nn.losses import Loss, mean_loss
 from bpestimator.nn.network import (
     CHUNK_ROWS,
@@ -63,6 +62,13 @@ from bpestimator.nn.network import (
     backward,
     forward,
     predict,
+)
+from bpestimator.nn.output_activations import (
+    ALL_OUTPUT_ACTIVATIONS,
+    OUTPUT_ACTIVATIONS,
+    Exp,
+    Increasing,
+    Softmax,
 )
 from bpestimator.nn.products import SharedRows, SparseRows, rows_of
 from bpestimator.nn.regression_losses import (
@@ -80,11 +86,11 @@ from bpestimator.nn.tape import call, play
 from bpestimator.nn.workspace import Workspace
 
 __all__ = [
+    "ALL_OUTPUT_ACTIVATIONS",
     "ACTIVATIONS",
     "CHUNK_ROWS",
     "EXACT_ROWS",
     "CLASSIFICATION_LOSSES",
-    "LINKS",
     "OUTPUT_ACTIVATIONS",
     "REGRESSION_LOSSES",
     "AbsoluteError",
@@ -108,6 +114,8 @@ __all__ = [
     "GELU",
     "Identity",
     "Layout",
+    "Views",
+    "move",
     "LeakyReLU",
     "Logistic",
     "Loss",

@@ -46,14 +46,14 @@ class Activation:
     ----------
     name : str
         What users write, e.g. ``activation="tanh"``.
-    gain : float
+    init_gain : float
         g in the bound sqrt(g / (fan_in + fan_out)) of the uniform initial weights.
     bounds : tuple of float
         What f(z) lies between.
     """
 
     name: ClassVar[str]
-    gain: ClassVar[float] = 6.0
+    init_gain: ClassVar[float] = 6.0
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
 
     def forward(self, z: Array, ws: Workspace) -> Calls:
@@ -90,7 +90,7 @@ class Logistic(Activation):
     """
 
     name = "logistic"
-    gain = 2.0
+    init_gain = 2.0
     bounds = (0.0, 1.0)
 
     def forward(self, z: Array, ws: Workspace) -> Calls:

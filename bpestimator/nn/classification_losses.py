@@ -19,8 +19,8 @@ from scipy.special import xlogy
 
 from bpestimator.nn.activations import Activation, Logistic
 from bpestimator.nn.layout import Array, Shape, in_memory
-from bpestimator.nn.links import Softmax
 from bpestimator.nn.losses import Canonical, Loss
+from bpestimator.nn.output_activations import Softmax
 from bpestimator.nn.ranges import check_range
 from bpestimator.nn.regression_losses import REGRESSION_LOSSES, SquaredError
 from bpestimator.nn.tape import Calls, call, constant, reduce_sum
@@ -43,14 +43,14 @@ def _ends(dtype: Any) -> tuple[Any, Any]:
 
 @dataclass(frozen=True)
 class BinaryLogLoss(Canonical):
-    """-(y log p + (1 - y) log(1 - p)) with the link p = 1 / (1 + exp(-raw)), per output.
+    """-(y log p + (1 - y) log(1 - p)) with logistic outputs p = 1 / (1 + exp(-raw)).
 
     For two classes (one output) and for multilabel targets (one output a label, summed).
     p is clipped to [eps, 1 - eps] in the value; y is in [0, 1].
     """
 
     name = "binary_log_loss"
-    link = Logistic()
+    output_activation = Logistic()
     domain = (0.0, 1.0)
     predictions = (0.0, 1.0)
 
@@ -61,13 +61,13 @@ class BinaryLogLoss(Canonical):
 
 @dataclass(frozen=True)
 class SoftLogLoss(Canonical):
-    """-sum_j y_j log p_j with the softmax link, for y_j that are shares of a row.
+    """-sum_j y_j log p_j with the softmax output activation, for y_j that are shares of a row.
 
     Label smoothing makes them so. p is clipped to [eps, 1 - eps] in the value.
     """
 
     name = "soft_log_loss"
-    link = Softmax()
+    output_activation = Softmax()
     domain = (0.0, 1.0)
     predictions = (0.0, 1.0)
 
@@ -75,11 +75,11 @@ class SoftLogLoss(Canonical):
         return -xlogy(y, _inside_unit_interval(prediction))
 
     def backward(
-        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
     ) -> Calls:
         # Where a row's y add up to 1, as they should, delta is p - y; in general p * sum(y) - y.
         total = ws.empty((*y.shape[:-1], 1), raw.dtype)
-        yield from link.forward(raw, ws)
+        yield from output_activation.forward(raw, ws)
         yield from self.note(raw, y, record, ws)
         yield call(reduce_sum, y, -1, None, total, True)
         yield call(multiply, raw, total, raw)
@@ -88,14 +88,14 @@ class SoftLogLoss(Canonical):
 
 @dataclass(frozen=True)
 class LogLoss(Loss):
-    """-log p_y with the softmax link p_j = exp(raw_j) / sum_i exp(raw_i);  delta = p - onehot(y).
+    """-log p_y with softmax outputs p_j = exp(raw_j) / sum_i exp(raw_i);  delta = p - onehot(y).
 
     y is the label 0 ... outputs - 1 of each row: a one-hot array is never made. The record is
     the probability of the true class, clipped to [eps, 1 - eps] in the value.
     """
 
     name = "log_loss"
-    link = Softmax()
+    output_activation = Softmax()
     predictions = (0.0, 1.0)
     takes_labels = True
 
@@ -121,12 +121,12 @@ class LogLoss(Loss):
         yield call(entries.take, place, None, record[..., 0], "clip")
 
     def backward(
-        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
     ) -> Calls:
         place = ws.empty(raw.shape[:-1], np.dtype(np.intp))
         excess = ws.empty(raw.shape[:-1], raw.dtype)
         entries, _ = in_memory(raw)
-        yield from link.forward(raw, ws)
+        yield from output_activation.forward(raw, ws)
         yield from self._note(raw, y, record, place)
         yield call(subtract, record[..., 0], constant(1, raw.dtype), excess)
         yield call(entries.put, place, excess, "clip")
@@ -158,7 +158,8 @@ class Focal(Loss):
     """-(1 - p_y)^gamma log p_y: log loss that spends less on rows already right.
 
     With w = gamma p_y log(p_y) (1 - p_y)^(gamma - 1) - (1 - p_y)^gamma, the derivative by p_y
-    times p_y, and the softmax link, delta_j = w (onehot(y)_j - p_j). gamma = 0 is log loss.
+    times p_y, and the softmax output activation, delta_j = w (onehot(y)_j - p_j). gamma = 0 is log
+    loss.
 
     Source: Lin, Goyal, Girshick, He and Dollár, "Focal loss for dense object detection", ICCV
     2017 (arXiv 1708.02002), eq. 4; its factor per class is ``class_weight`` here.
@@ -178,7 +179,7 @@ class Focal(Loss):
     gamma: float = 2.0
 
     name = "focal"
-    link: ClassVar[Activation] = Softmax()
+    output_activation: ClassVar[Activation] = Softmax()
     domain = (0.0, 1.0)
     predictions = (0.0, 1.0)
 
@@ -194,11 +195,11 @@ class Focal(Loss):
         return -y * (1 - p) ** self.gamma * np.log(p)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
     ) -> Calls:
         pull = ws.like(raw)
         total = ws.empty((*raw.shape[:-1], 1), raw.dtype)
-        yield from link.forward(raw, ws)
+        yield from output_activation.forward(raw, ws)
         yield from self.note(raw, y, record, ws)
         yield from self._pull(raw, pull, ws)
         yield call(multiply, pull, y, pull)
@@ -224,14 +225,14 @@ class Focal(Loss):
 
 @dataclass(frozen=True)
 class BinaryFocal(Focal):
-    """As :class:`Focal` with the logistic link, per output: a row is right with p or with 1 - p.
+    """As :class:`Focal` with logistic outputs: a row is right with p or with 1 - p.
 
     -y (1 - p)^gamma log p - (1 - y) p^gamma log(1 - p), and
     delta = y (1 - p) w(p) - (1 - y) p w(1 - p).
     """
 
     name = "binary_focal"
-    link = Logistic()
+    output_activation = Logistic()
 
     @property
     def binary(self) -> Loss:
@@ -241,11 +242,11 @@ class BinaryFocal(Focal):
         return super().penalty(prediction, y) + super().penalty(1 - prediction, 1 - y)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
     ) -> Calls:
         q, pull = ws.like(raw), ws.like(raw)
         pull_back = ws.like(raw)
-        yield from link.forward(raw, ws)
+        yield from output_activation.forward(raw, ws)
         yield from self.note(raw, y, record, ws)
         yield call(subtract, constant(1, raw.dtype), raw, q)
         yield from self._pull(raw, pull, ws)
@@ -262,7 +263,7 @@ CLASSIFICATION_LOSSES: Mapping[str, Loss] = {
     loss.name: loss for loss in (LogLoss(), SquaredError(), Focal())
 }
 
-# Every pair of a penalty and the link that suits it.
+# Every pair of a penalty and the output activation that suits it.
 LOSSES: Mapping[str, Loss] = {
     loss.name: loss
     for loss in (

@@ -32,11 +32,11 @@ class Initializer:
 
     name: ClassVar[str]
 
-    def weights(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+    def weights(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
         """Weights of shape (fan_in, fan_out); ``gain`` is the activation's."""
         raise NotImplementedError
 
-    def biases(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+    def biases(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
         """Biases of shape (fan_out,)."""
         return np.zeros(fan_out)
 
@@ -53,12 +53,12 @@ class ScikitLearn(Initializer):
 
     name = "auto"
 
-    def weights(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
-        bound = float(np.sqrt(gain / (fan_in + fan_out)))
+    def weights(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
+        bound = float(np.sqrt(init_gain / (fan_in + fan_out)))
         return source.uniform(-bound, bound, (fan_in, fan_out))
 
-    def biases(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
-        bound = float(np.sqrt(gain / (fan_in + fan_out)))
+    def biases(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
+        bound = float(np.sqrt(init_gain / (fan_in + fan_out)))
         return source.uniform(-bound, bound, fan_out)
 
 
@@ -90,7 +90,7 @@ class _Scaled(Initializer):
         """The variance of each weight."""
         raise NotImplementedError
 
-    def weights(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+    def weights(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
         deviation = float(np.sqrt(self.variance(fan_in, fan_out)))
         if self.distribution == "normal":
             return source.normal(0.0, deviation, (fan_in, fan_out))
@@ -170,7 +170,7 @@ class Orthogonal(Initializer):
     def __post_init__(self) -> None:
         check_range(self, "gain", 0, np.inf, "()")
 
-    def weights(self, fan_in: int, fan_out: int, gain: float, source: Source) -> Array:
+    def weights(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
         long, short = max(fan_in, fan_out), min(fan_in, fan_out)
         q, r = np.linalg.qr(source.normal(0.0, 1.0, (long, short)))
         columns = self.gain * q * np.where(np.diag(r) < 0, -1.0, 1.0)
@@ -180,7 +180,7 @@ class Orthogonal(Initializer):
 def initial_parameters(
     layout: Layout,
     initializer: Initializer,
-    gains: float | Sequence[float],
+    init_gains: float | Sequence[float],
     source: Source,
     dtype: Any,
 ) -> Array:
@@ -192,17 +192,17 @@ def initial_parameters(
     ----------
     layout : Layout
     initializer : Initializer
-    gains : float, or a sequence of one per layer
+    init_gains : float, or a sequence of one per layer
     source : RandomState or Generator
     dtype : dtype
     """
     flat = zeros_buffer(layout.n_parameters, dtype)
     views = layout.bind(flat)
-    each_gain = np.broadcast_to(gains, len(views.weights))
-    for gain, weights, biases in zip(each_gain, views.weights, views.biases, strict=True):
+    each_gain = np.broadcast_to(init_gains, len(views.weights))
+    for init_gain, weights, biases in zip(each_gain, views.weights, views.biases, strict=True):
         fan_in, fan_out = weights.shape
-        weights[...] = initializer.weights(fan_in, fan_out, gain, source)
-        biases[...] = initializer.biases(fan_in, fan_out, gain, source)
+        weights[...] = initializer.weights(fan_in, fan_out, init_gain, source)
+        biases[...] = initializer.biases(fan_in, fan_out, init_gain, source)
     return flat
 
 

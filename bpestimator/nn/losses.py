@@ -1,12 +1,14 @@
 """Losses: how wrong predictions are, and how to change the raw outputs behind them.
 
-A loss is a penalty on a row's predictions, whose derivative stands beside it, and a link (see
-:mod:`bpestimator.nn.links`) that suits it. Where penalty and link belong together, as log loss
+A loss is a penalty on a row's predictions, whose derivative stands beside it, and an output
+activation (see
+:mod:`bpestimator.nn.output_activations`) that suits it. Where penalty and output activation belong
+together, as log loss
 and softmax do, the derivative of the penalty by the raw outputs is simply
 
     delta = prediction - y;
 
-with any other link the chain rule gives it.
+with any other output activation the chain rule gives it.
 
 A step needs delta only; the value is for the learning curve. So :meth:`Loss.backward` writes
 down what each row's penalty depends on (its record) and :meth:`Loss.value` turns the
@@ -37,7 +39,7 @@ class Loss:
     ----------
     name : str
         What users write, e.g. ``loss="poisson"``.
-    link : Activation
+    output_activation : Activation
         What turns raw outputs into predictions unless the user says otherwise.
     domain : tuple of float
         Between what targets must lie.
@@ -51,7 +53,7 @@ class Loss:
     """
 
     name: ClassVar[str]
-    link: ClassVar[Activation]
+    output_activation: ClassVar[Activation]
     domain: ClassVar[tuple[float, float]] = (-inf, inf)
     rule: ClassVar[str] = "finite"
     predictions: ClassVar[tuple[float, float]] = (-inf, inf)
@@ -87,7 +89,7 @@ class Loss:
         yield call(copyto, record, prediction)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
     ) -> Calls:
         """raw := d(penalty of a row) / d raw, row by row, and note the record.
 
@@ -95,10 +97,10 @@ class Loss:
         gradient is complete, as scikit-learn does.
         """
         slope = ws.like(raw)
-        yield from link.forward(raw, ws)
+        yield from output_activation.forward(raw, ws)
         yield from self.note(raw, y, record, ws)
         yield from self.slope(raw, y, slope, ws)
-        yield from link.backward(raw, slope, ws)
+        yield from output_activation.backward(raw, slope, ws)
         yield call(copyto, raw, slope)
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
@@ -120,15 +122,15 @@ class Loss:
 
 @dataclass(frozen=True)
 class Canonical(Loss):
-    """A loss for which delta = prediction - y with the link that suits it."""
+    """A loss for which delta = prediction - y with the output activation that suits it."""
 
     def backward(
-        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
     ) -> Calls:
-        if link != self.link:
-            yield from super().backward(raw, y, record, link, ws)
+        if output_activation != self.output_activation:
+            yield from super().backward(raw, y, record, output_activation, ws)
             return
-        yield from link.forward(raw, ws)
+        yield from output_activation.forward(raw, ws)
         yield from self.note(raw, y, record, ws)
         yield call(subtract, raw, y, raw)
 

@@ -56,20 +56,19 @@ class NetworkSpec:
     activations : tuple of Activation
         One per hidden layer.
     loss : Loss
-        What training minimises; prediction needs only the link.
-    output_activation : Activation or None, default=None
-        The link; None for the one that suits the loss.
+        What training minimises; prediction needs only the output activation.
+    output_activation : Activation, default=None
+        What turns raw outputs into predictions; None for the one that suits the loss.
     """
 
     sizes: tuple[int, ...]
     activations: tuple[Activation, ...]
     loss: Loss = REGRESSION_LOSSES["squared_error"]
-    output_activation: Activation | None = None
+    output_activation: Activation = None  # type: ignore[assignment]
 
-    @property
-    def link(self) -> Activation:
-        """What turns raw outputs into predictions."""
-        return self.loss.link if self.output_activation is None else self.output_activation
+    def __post_init__(self) -> None:
+        if self.output_activation is None:
+            object.__setattr__(self, "output_activation", self.loss.output_activation)
 
     @cached_property
     def layout(self) -> Layout:
@@ -153,7 +152,7 @@ class Predictor:
         ws = Workspace(spec.sizes, x.shape[0], (), dtype, False)
         self._predictions = ws.outputs[-1]
         self._calls = list(forward(rows_of(x), spec.layout.bind(self._flat), spec, ws))
-        self._calls += spec.link.forward(self._predictions, ws)
+        self._calls += spec.output_activation.forward(self._predictions, ws)
 
     def __call__(self, params: Array) -> Array:
         """Predictions of shape (rows, outputs), in a buffer that the next call overwrites.
@@ -166,7 +165,7 @@ class Predictor:
 
 
 def predict(x: Any, params: Views, spec: NetworkSpec, *, workers: int = 1) -> Array:
-    """Predictions of shape (rows, outputs), the link applied, of one model.
+    """Predictions of shape (rows, outputs), the output activation applied, of one model.
 
     All buffers belong to this call: it is safe from any number of threads. More than
     ``EXACT_ROWS`` rows are computed in chunks, so that memory does not grow with rows times
@@ -219,5 +218,5 @@ def _predict_part(x: Any, params: Views, spec: NetworkSpec, ws: Workspace) -> Ar
     """Predictions for all rows at once, in the last buffer of ``ws``."""
     ws.rewind()
     play(forward(rows_of(x), params, spec, ws))
-    play(spec.link.forward(ws.outputs[-1], ws))
+    play(spec.output_activation.forward(ws.outputs[-1], ws))
     return ws.outputs[-1]

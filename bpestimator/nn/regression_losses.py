@@ -28,8 +28,8 @@ from scipy.special import xlogy
 
 from bpestimator.nn.activations import Activation, Identity
 from bpestimator.nn.layout import Array
-from bpestimator.nn.links import Exp, Increasing
 from bpestimator.nn.losses import Canonical, Loss, mean_over_rows, squared_errors
+from bpestimator.nn.output_activations import Exp, Increasing
 from bpestimator.nn.ranges import check_functions, check_range
 from bpestimator.nn.tape import Calls, call, constant, reduce_sum
 from bpestimator.nn.workspace import Workspace
@@ -37,7 +37,7 @@ from bpestimator.nn.workspace import Workspace
 
 @dataclass(frozen=True)
 class SquaredError(Canonical):
-    """r^2 / 2, half the squared error: predicts the mean. Suits the identity link.
+    """r^2 / 2, half the squared error: predicts the mean. Suits the identity output activation.
 
     Per row sum_j r_j^2 / 2 is descended; the value reported is its *mean* over the
     k outputs, so delta is k times the derivative of :meth:`value`. That is scikit-learn's
@@ -45,7 +45,7 @@ class SquaredError(Canonical):
     """
 
     name = "squared_error"
-    link = Identity()
+    output_activation = Identity()
 
     def gradient_scale(self, outputs: int) -> float:
         return float(outputs)
@@ -60,10 +60,10 @@ class SquaredError(Canonical):
         yield from squared_errors(prediction, y, record)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
     ) -> Calls:
-        if link != self.link:
-            yield from super().backward(raw, y, record, link, ws)
+        if output_activation != self.output_activation:
+            yield from super().backward(raw, y, record, output_activation, ws)
             return
         yield call(subtract, raw, y, raw)
         yield call(multiply, raw, raw, record)
@@ -89,7 +89,7 @@ class AbsoluteError(Loss):
     """
 
     name = "absolute_error"
-    link = Identity()
+    output_activation = Identity()
 
     def penalty(self, prediction: Array, y: Array) -> Any:
         return np.abs(prediction - y)
@@ -123,7 +123,7 @@ class Huber(Loss):
     delta: float = 1.0
 
     name = "huber"
-    link = Identity()
+    output_activation = Identity()
 
     def __post_init__(self) -> None:
         check_range(self, "delta", 0, inf, "()")
@@ -148,7 +148,7 @@ class LogCosh(Loss):
     """
 
     name = "log_cosh"
-    link = Identity()
+    output_activation = Identity()
 
     def penalty(self, prediction: Array, y: Array) -> Any:
         size = np.abs(prediction - y)
@@ -166,7 +166,7 @@ class Quantile(Loss):
     The derivative by p is -level where p <= y, else 1 - level. With several levels a
     row's penalties are summed, and ``predict`` returns a column for each, of shape (n, levels);
     the network has as many outputs and the columns never cross: each adds a softplus to the one
-    before (see :class:`bpestimator.nn.links.Increasing`).
+    before (see :class:`bpestimator.nn.output_activations.Increasing`).
 
     Source: Koenker and Bassett, "Regression quantiles", Econometrica 46 (1978).
 
@@ -207,7 +207,7 @@ class Quantile(Loss):
         return tuple(np.ravel(self.level).tolist())
 
     @property
-    def link(self) -> Activation:  # type: ignore[override]
+    def output_activation(self) -> Activation:  # type: ignore[override]
         return Identity() if len(self.levels) == 1 else Increasing()
 
     def outputs_of(self, columns: int) -> int:
@@ -231,13 +231,13 @@ class Quantile(Loss):
 
 @dataclass(frozen=True)
 class Poisson(Canonical):
-    """y log(y / p) - y + p, half the Poisson deviance, for counts; y >= 0. Suits the exp link.
+    """y log(y / p) - y + p, half the Poisson deviance, for counts; y >= 0. Suits exp outputs.
 
     The derivative by p is 1 - y / p. Summed over outputs.
     """
 
     name = "poisson"
-    link = Exp()
+    output_activation = Exp()
     domain = (0.0, inf)
     rule = "of at least 0"
     predictions = (0.0, inf)
@@ -254,12 +254,13 @@ class Poisson(Canonical):
 class Gamma(Loss):
     """y / p - 1 - log(y / p), half the gamma deviance, for positive y that spread as they grow.
 
-    The derivative by p is (p - y) / p^2; by the raw output, with the exp link that suits
+    The derivative by p is (p - y) / p^2; by the raw output, with the exp output activation that
+    suits
     it, 1 - y / p. Summed over outputs.
     """
 
     name = "gamma"
-    link = Exp()
+    output_activation = Exp()
     domain = (float(np.nextafter(0, 1)), inf)
     rule = "above 0"
     predictions = (0.0, inf)
@@ -274,12 +275,12 @@ class Gamma(Loss):
         yield call(divide, out, prediction, out)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, link: Activation, ws: Workspace
+        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
     ) -> Calls:
-        if link != self.link:
-            yield from super().backward(raw, y, record, link, ws)
+        if output_activation != self.output_activation:
+            yield from super().backward(raw, y, record, output_activation, ws)
             return
-        yield from link.forward(raw, ws)
+        yield from output_activation.forward(raw, ws)
         yield from self.note(raw, y, record, ws)
         yield call(divide, y, raw, raw)  # rather than (p - y) / p, where a large p would be inf
         yield call(subtract, constant(1, raw.dtype), raw, raw)
@@ -316,7 +317,7 @@ class CustomLoss(Loss):
     derivative: Callable[[Array, Array], Array]
 
     name = "custom"
-    link = Identity()
+    output_activation = Identity()
 
     def __post_init__(self) -> None:
         check_functions(self, "function", "derivative")

@@ -6,7 +6,7 @@ resuming after an interruption are the same act. Nothing here knows scikit-learn
 
 from bpestimator.training.batches import Batches
 from bpestimator.training.dropout import Dropout
-from bpestimator.training.lbfgs import LBFGSResult, Watch, minimize_lbfgs
+from bpestimator.training.lbfgs import IterationListener, LBFGSResult, minimize_lbfgs
 from bpestimator.training.lockstep import (
     group_size,
     stacked,
@@ -41,9 +41,11 @@ from bpestimator.training.stacked_batches import StackedBatches
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import Stopping, StopReason
 from bpestimator.training.streams import RandomStream, generator_from, generator_state
-from bpestimator.training.trainer import Monitor, TrainingRules, Validation, train
+from bpestimator.training.trainer import Listener, TrainingRules, Validation, train
 
 __all__ = [
+    "IterationListener",
+    "Listener",
     "Adaptive",
     "Constant",
     "CosLog4",
@@ -71,7 +73,6 @@ __all__ = [
     "RMSprop",
     "Run",
     "Validation",
-    "Watch",
     "Schedule",
     "StopReason",
     "Stopping",
@@ -81,7 +82,6 @@ __all__ = [
     "TrainingRules",
     "check_total",
     "minimize_lbfgs",
-    "Monitor",
     "train",
     "group_size",
     "stacked_state",

@@ -22,7 +22,7 @@ from bpestimator.nn.products import SparseRows, rows_of
 from bpestimator.nn.tape import Calls, call, play
 from bpestimator.training.objective import Batch, Objective
 from bpestimator.training.penalties import L2
-from bpestimator.training.stopping import Report
+from bpestimator.training.stopping import Log
 
 # Above EXACT_ROWS, rows are taken in chunks whose hidden layers stay in the cache.
 CHUNK_ROWS = 512
@@ -57,7 +57,7 @@ class _LeaveError(Exception):
     """Raised inside scipy's minimiser, to leave it."""
 
 
-Watch = Callable[[Callable[[], Array], float, float], bool]
+IterationListener = Callable[[Callable[[], Array], float, float], bool]
 
 
 class FullBatch:
@@ -142,8 +142,8 @@ def minimize_lbfgs(
     max_iter: int,
     max_fun: int,
     max_seconds: float = inf,
-    report: Report | None = None,
-    watch: Watch | None = None,
+    log: Log | None = None,
+    listener: IterationListener | None = None,
 ) -> LBFGSResult:
     """Minimise the penalised loss over all rows from ``params`` of shape (P,).
 
@@ -155,9 +155,9 @@ def minimize_lbfgs(
         Most iterations and most evaluations of the loss.
     max_seconds : float, default=inf
         Asked after each iteration.
-    report : callable, optional
+    log : callable, optional
         Takes a line per iteration.
-    watch : callable, optional
+    listener : callable, optional
         Takes a function that returns each iteration's parameters, its loss and its seconds; True
         ends the minimisation.
 
@@ -184,10 +184,10 @@ def minimize_lbfgs(
         reached, best.loss = point.copy(), loss_here
         best.n_iter += 1
         began, now = now, perf_counter()
-        if report is not None:
-            report(f"Iteration {best.n_iter}, loss = {best.loss:.8f}")
+        if log is not None:
+            log(f"Iteration {best.n_iter}, loss = {best.loss:.8f}")
         here = partial(move, reached, in_order, spec.layout)
-        best.stopped = watch is not None and watch(here, loss_here, now - began)
+        best.stopped = listener is not None and listener(here, loss_here, now - began)
         best.out_of_time = now - start > max_seconds
         if best.stopped or best.out_of_time:
             raise _LeaveError

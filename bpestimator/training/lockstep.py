@@ -26,7 +26,7 @@ from bpestimator.training.stacked_batches import StackedBatches
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import StopReason
 from bpestimator.training.streams import shared_copies
-from bpestimator.training.trainer import Monitor, TrainingRules, Validate, train
+from bpestimator.training.trainer import Listener, TrainingRules, Validate, train
 
 # What the models of a group may occupy together: about what the cache holds of them.
 GROUP_BYTES = 5 * 2**20
@@ -121,7 +121,7 @@ def train_in_lockstep(
     state: TrainState,
     *,
     validate: Sequence[Validate] | None = None,
-    monitor: Callable[[int], Monitor] | None = None,
+    listener: Callable[[int], Listener] | None = None,
 ) -> Iterator[Ended]:
     """Train a group; a model that stops leaves it, and the others go on without it.
 
@@ -132,7 +132,7 @@ def train_in_lockstep(
     batches : sequence of Batches
         One per model: either the same for all, who then share a stream, or as
         :class:`bpestimator.training.StackedBatches` takes them.
-    monitor : callable, optional
+    listener : callable, optional
         From the number of models still in the group to what is told of its epochs.
 
     Yields
@@ -155,7 +155,7 @@ def train_in_lockstep(
             rules,
             state,
             validate=validate,
-            monitor=None if monitor is None else monitor(models.size),
+            listener=None if listener is None else listener(models.size),
             stopped=stopped,
             enough=max(1, int(LEAVING_SHARE * models.size)),
         )

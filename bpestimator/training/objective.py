@@ -113,7 +113,7 @@ class Objective:
         if self._dropout is not None:
             yield from self._dropout.draw(batch.x, ws, self._generators)
         yield from forward(batch.x, self._params, spec, ws)
-        yield from spec.loss.backward(raw, batch.y, record, spec.link, ws)
+        yield from spec.loss.backward(raw, batch.y, record, spec.output_activation, ws)
         if batch.weight is not None:
             yield call(multiply, raw, batch.weight[..., None], raw)
         yield from backward(batch.x, self._params, self._grads, spec, ws)

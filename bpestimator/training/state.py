@@ -76,7 +76,7 @@ class Run:
         """Whether the validation score decides rather than the training loss."""
         return self.best_validation_score is not None
 
-    def note_epoch(
+    def record_epoch(
         self, loss: float, *, learning_rate: float = nan, seconds: float = nan, **others: float
     ) -> None:
         """Write an epoch of the history; what is unknown is NaN, as it was in earlier epochs."""
@@ -94,7 +94,7 @@ class Run:
                 column = history.setdefault(name, [nan] * (len(epochs) - 1))
                 column.append(others.get(name, nan))
 
-    def note_validation(self, score: float, loss: float) -> None:
+    def record_validation(self, score: float, loss: float) -> None:
         """Write down what the held-out rows say of the epoch noted last."""
         for name, value in (("validation_score", score), ("validation_loss", loss)):
             self.history[name][-1] = value

@@ -10,7 +10,7 @@ from math import isfinite
 from bpestimator.training.schedules import Schedule
 from bpestimator.training.state import Run
 
-Report = Callable[[str], None]
+Log = Callable[[str], None]
 
 # A loss that has grown by this factor since the first epoch has exploded. So large a factor cuts
 # no run short that scikit-learn completes: Adam at a rate of 100 may reach 1e10 and return.
@@ -72,7 +72,7 @@ class Stopping:
         loss, first = run.loss_curve[-1], run.loss_curve[-run.n_iter]
         return not isfinite(loss) or loss > EXPLOSION * abs(first) > 0
 
-    def judge(self, run: Run, rate: float, schedule: Schedule, report: Report | None) -> Verdict:
+    def judge(self, run: Run, rate: float, schedule: Schedule, log: Log | None) -> Verdict:
         """What follows now that ``run`` has stalled at ``rate`` for too long."""
         verdict, consequence = Verdict.STOP, "Stopping."
         if schedule.shrink_by is not None:
@@ -82,11 +82,11 @@ class Stopping:
                 verdict = Verdict.SHRINK
                 consequence = f"Setting learning rate to {rate / schedule.shrink_by:f}"
                 run.stalled = 0
-        if report is not None:
+        if log is not None:
             watched = (
                 f"Training loss did not improve more than tol={self.tol:f}"
                 if not run.follows_score
                 else f"Validation score did not improve more than tol={self.tol:f}"
             )
-            report(f"{watched} for {self.patience:.0f} consecutive epochs. {consequence}")
+            log(f"{watched} for {self.patience:.0f} consecutive epochs. {consequence}")
         return verdict

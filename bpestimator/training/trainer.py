@@ -29,7 +29,7 @@ from bpestimator.training.optimizers import Optimizer
 from bpestimator.training.penalties import L2
 from bpestimator.training.schedules import Clock, Schedule
 from bpestimator.training.state import Run, TrainState
-from bpestimator.training.stopping import Report, Stopping, StopReason, Verdict
+from bpestimator.training.stopping import Log, Stopping, StopReason, Verdict
 
 # Elements in NumPy's own buffers, 8192 unless told otherwise. Where several rows of an array with
 # gaps, or of one to be repeated, fit in, NumPy copies them there before it computes: penalties of
@@ -48,7 +48,7 @@ class Validation(NamedTuple):
 Validate = Callable[[Array], Validation]
 
 
-class Monitor(Protocol):
+class Listener(Protocol):
     """Is told of every epoch, and may stop training after one."""
 
     def begin_epoch(self) -> None: ...
@@ -257,8 +257,8 @@ def train(
     state: TrainState,
     *,
     validate: Sequence[Validate] | None = None,
-    report: Report | None = None,
-    monitor: Monitor | None = None,
+    log: Log | None = None,
+    listener: Listener | None = None,
     stopped: dict[int, TrainState] | None = None,
     enough: int | None = None,
 ) -> StopReason:
@@ -275,9 +275,9 @@ def train(
     validate : sequence of callable, optional
         One per model: takes its parameters, of shape (P,), and returns a Validation. In a run
         that follows its score the score decides, and the run keeps the best parameters.
-    report : callable, optional
+    log : callable, optional
         Takes each line worth telling.
-    monitor : Monitor, optional
+    listener : Monitor, optional
     stopped : dict, optional
         Receives, of models in lockstep, the state of each that stops, by its number.
     enough : int, optional
@@ -298,8 +298,8 @@ def train(
         if validate is None
         else [_buffered(one, usual_buffer) for one in validate]
     )
-    begin_epoch = None if monitor is None else _buffered(monitor.begin_epoch, usual_buffer)
-    end_epoch = None if monitor is None else _buffered(monitor.end_epoch, usual_buffer)
+    begin_epoch = None if listener is None else _buffered(listener.begin_epoch, usual_buffer)
+    end_epoch = None if listener is None else _buffered(listener.end_epoch, usual_buffer)
     finished: dict[int, tuple[Array, Array]] = {}
     enough = len(running) if enough is None else enough
     start = now = perf_counter()
@@ -318,15 +318,15 @@ def train(
                 for number, (run, params, initial_rate) in list(running.items()):
                     run.n_iter += 1
                     run.loss_curve.append(losses[number])
-                    run.note_epoch(
+                    run.record_epoch(
                         losses[number],
                         learning_rate=rates[number],
                         seconds=now - began,
                         **{name: value[number] for name, value in measures.items()},
                     )
-                    if report is not None:
-                        report(f"Iteration {run.n_iter}, loss = {losses[number]:.8f}")
-                    if _is_finished(run, params, initial_rate, rules, judges[number], report):
+                    if log is not None:
+                        log(f"Iteration {run.n_iter}, loss = {losses[number]:.8f}")
+                    if _is_finished(run, params, initial_rate, rules, judges[number], log):
                         finished[number] = params, params.copy()
                         del running[number]
                         if stopped is not None:
@@ -374,29 +374,29 @@ def _is_finished(
     initial_rate: Array,
     rules: TrainingRules,
     validate: Validate | None,
-    report: Report | None,
+    log: Log | None,
 ) -> bool:
     """Whether a model stops after the epoch just recorded; judges, keeps, shrinks its rate."""
     if rules.stopping.explodes(run):
         run.diverged = True
         if validate is not None:
-            run.note_validation(nan, nan)
+            run.record_validation(nan, nan)
         return True
     run.keep_start()
     if validate is not None:
         validation = validate(params)
-        run.note_validation(*validation)
-        if report is not None:
-            report(f"Validation score: {validation.score:f}")
+        run.record_validation(*validation)
+        if log is not None:
+            log(f"Validation score: {validation.score:f}")
     if rules.stopping.note(run):
         run.best_params = params.copy()
     stalled = run.stalled > rules.stopping.patience and not rules.schedule.cycles
-    return stalled and _stops(run, initial_rate, rules, report)
+    return stalled and _stops(run, initial_rate, rules, log)
 
 
-def _stops(run: Run, initial_rate: Array, rules: TrainingRules, report: Report | None) -> bool:
+def _stops(run: Run, initial_rate: Array, rules: TrainingRules, log: Log | None) -> bool:
     """Whether a stalled run stops; if not, its rate shrinks."""
-    verdict = rules.stopping.judge(run, float(initial_rate[0]), rules.schedule, report)
+    verdict = rules.stopping.judge(run, float(initial_rate[0]), rules.schedule, log)
     if verdict is Verdict.SHRINK:
         initial_rate /= rules.schedule.shrink_by
     return verdict is Verdict.STOP

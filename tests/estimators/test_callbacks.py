@@ -159,9 +159,9 @@ def test_partial_fit_is_told_of_too():
 @needs_callbacks
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_scoring_monitor_alone(solver):
-    monitor = ScoringMonitor(scoring="accuracy")
-    est = classifier(solver=solver).set_callbacks(monitor).fit(X, Y)
-    log = monitor.get_logs().data_as_pandas
+    listener = ScoringMonitor(scoring="accuracy")
+    est = classifier(solver=solver).set_callbacks(listener).fit(X, Y)
+    log = listener.get_logs().data_as_pandas
     assert len(log) == 7
     assert log["accuracy"].iloc[-1] == accuracy_score(Y, est.predict(X))
 
@@ -169,10 +169,10 @@ def test_scoring_monitor_alone(solver):
 @needs_callbacks
 def test_scoring_monitor_on_frames_in_a_pipeline():
     frame = pd.DataFrame(X, columns=list("abcd"))
-    monitor = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
-    est = classifier().set_callbacks(monitor)
+    listener = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
+    est = classifier().set_callbacks(listener)
     make_pipeline(StandardScaler().set_output(transform="pandas"), est).fit(frame, Y)
-    log = monitor.get_logs().data_as_pandas
+    log = listener.get_logs().data_as_pandas
     assert len(log) == 7
     assert (np.diff(log["neg_log_loss"]) > 0).all()
 
@@ -180,14 +180,14 @@ def test_scoring_monitor_on_frames_in_a_pipeline():
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_scoring_monitor_inside_a_search(n_jobs):
-    monitor = ScoringMonitor(scoring="accuracy")
-    est = classifier().set_callbacks(monitor)
+    listener = ScoringMonitor(scoring="accuracy")
+    est = classifier().set_callbacks(listener)
     grid = {"learning_rate": [1e-3, 1e-2]}
     search = GridSearchCV(est, grid, cv=3, n_jobs=n_jobs, refit=True).fit(X, Y)
     deadline = time.monotonic() + 20
-    while len(monitor.get_logs().data) < 7 * 7 and time.monotonic() < deadline:
+    while len(listener.get_logs().data) < 7 * 7 and time.monotonic() < deadline:
         time.sleep(0.05)  # what other processes have to say may be on its way
-    log = monitor.get_logs().data_as_pandas
+    log = listener.get_logs().data_as_pandas
     assert len(log) == 7 * 7
     assert log["accuracy"].iloc[-7:].max() >= search.best_estimator_.score(X, Y) - 0.2
 
@@ -211,10 +211,10 @@ def test_progress_bar_everywhere(n_jobs, capsys):
 
 @needs_callbacks
 def test_regressors_have_them_too():
-    monitor = ScoringMonitor(scoring="r2")
-    est = BackpropRegressor(hidden_layer_sizes=(5,), max_iter=4).set_callbacks(monitor)
+    listener = ScoringMonitor(scoring="r2")
+    est = BackpropRegressor(hidden_layer_sizes=(5,), max_iter=4).set_callbacks(listener)
     est.fit(X, X[:, :2])
-    assert len(monitor.get_logs().data) == 4
+    assert len(listener.get_logs().data) == 4
     assert clone(est).fit(X, X[:, 0]).n_iter_ == 4
 
 

@@ -77,7 +77,7 @@ def step(rates, spec, x, y, params, seed=0):
     grad = np.empty_like(params)
     views, grads = spec.layout.bind(params), spec.layout.bind(grad)
     play(forward(x, views, spec, ws))
-    play(spec.loss.backward(ws.outputs[-1], y, record, spec.link, ws))
+    play(spec.loss.backward(ws.outputs[-1], y, record, spec.output_activation, ws))
     play(backward(x, views, grads, spec, ws))
     return ws.masks, grad, 0.5 * record.sum(axis=(-1, -2))
 

@@ -108,7 +108,7 @@ def test_ctrl_c_while_an_epoch_is_written_down_leaves_a_whole_history(monkeypatc
         raise KeyboardInterrupt
 
     est = model().fit(X, Y)
-    monkeypatch.setattr(Run, "note_epoch", interrupted)
+    monkeypatch.setattr(Run, "record_epoch", interrupted)
     with pytest.warns(UserWarning, match="interrupted"):
         est.partial_fit(X, Y)
     assert {len(column) for column in est.history_.values()} == {len(est.loss_curve_)} == {5}

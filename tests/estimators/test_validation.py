@@ -313,7 +313,7 @@ def test_divergence_stops_early_and_keeps_the_best_weights():
     seen = []
 
     class Spy(BackpropRegressor):
-        def _score_predictions(self, targets, predictions, weight, link_name):
+        def _score_predictions(self, targets, predictions, weight, out_activation):
             seen.append(predictions.copy())
             return 0.0
 

@@ -55,8 +55,10 @@ def descended(spec, batch, alpha, lead):
     return objective
 
 
-def worst_error(activation, loss, outputs, lead, alpha, weighted, link=None):
-    spec = NetworkSpec((FEATURES, *HIDDEN, outputs), (activation,) * len(HIDDEN), loss, link)
+def worst_error(activation, loss, outputs, lead, alpha, weighted, output_activation=None):
+    spec = NetworkSpec(
+        (FEATURES, *HIDDEN, outputs), (activation,) * len(HIDDEN), loss, output_activation
+    )
     for seed in count():
         rng = np.random.default_rng(seed)
         weight = rng.uniform(0.5, 2, size=ROWS) if weighted else None
@@ -84,8 +86,11 @@ def test_gradient_is_the_derivative(activation, loss, lead, weighted):
             assert error < TOLERANCE, f"{outputs} outputs, alpha={alpha}"
 
 
-def suits(loss, link):
-    return loss.predictions[0] <= link.bounds[0] and link.bounds[1] <= loss.predictions[1]
+def suits(loss, output_activation):
+    return (
+        loss.predictions[0] <= output_activation.bounds[0]
+        and output_activation.bounds[1] <= loss.predictions[1]
+    )
 
 
 OF_NUMBERS = {
@@ -99,27 +104,30 @@ OF_NUMBERS = {
     ),
 }
 PAIRS = {
-    f"{loss_name} {link_name}": (loss, Increasing(link) if loss_name == "quantiles" else link)
+    f"{loss_name} {out_activation}": (
+        loss,
+        Increasing(output_activation) if loss_name == "quantiles" else output_activation,
+    )
     for loss_name, loss in OF_NUMBERS.items()
-    for link_name, link in OUTPUT_ACTIVATIONS.items()
-    if suits(loss, link)
+    for out_activation, output_activation in OUTPUT_ACTIVATIONS.items()
+    if suits(loss, output_activation)
 }
 
 
 @pytest.mark.parametrize("lead", LEADS, ids=str)
-@pytest.mark.parametrize(("loss", "link"), PAIRS.values(), ids=PAIRS)
-def test_gradient_of_every_loss_through_every_link(loss, link, lead):
+@pytest.mark.parametrize(("loss", "output_activation"), PAIRS.values(), ids=PAIRS)
+def test_gradient_of_every_loss_through_every_output_activation(loss, output_activation, lead):
     for outputs in (3,) if loss.outputs_of(1) > 1 else (1, 3):
-        error = worst_error(ACTIVATIONS["tanh"], loss, outputs, lead, 0.1, True, link)
+        error = worst_error(ACTIVATIONS["tanh"], loss, outputs, lead, 0.1, True, output_activation)
         assert error < TOLERANCE, f"{outputs} outputs"
 
 
 @pytest.mark.parametrize("lead", LEADS, ids=str)
 @pytest.mark.parametrize("loss", [SquaredError(), OF_NUMBERS["custom"], OF_NUMBERS["of rows"]])
 def test_gradient_of_losses_of_probabilities(loss, lead):
-    for link in (Softmax(), ACTIVATIONS["logistic"]):
-        error = worst_error(ACTIVATIONS["tanh"], loss, 4, lead, 0.1, True, link)
-        assert error < TOLERANCE, link
+    for output_activation in (Softmax(), ACTIVATIONS["logistic"]):
+        error = worst_error(ACTIVATIONS["tanh"], loss, 4, lead, 0.1, True, output_activation)
+        assert error < TOLERANCE, output_activation
 
 
 @dataclass(frozen=True)
@@ -134,8 +142,8 @@ class SlightlyWrongTanh(Tanh):
 
 @dataclass(frozen=True)
 class SlightlyWrongSquaredError(SquaredError):
-    def backward(self, raw, y, record, link, ws):
-        yield from super().backward(raw, y, record, link, ws)
+    def backward(self, raw, y, record, output_activation, ws):
+        yield from super().backward(raw, y, record, output_activation, ws)
         yield call(np.multiply, raw, 1 + 1e-5, raw)
 
 

@@ -33,7 +33,7 @@ def gradient(spec, x, y, params):
     record = np.empty((*lead, rows, spec.loss.record_width(spec.sizes[-1])))
     x = rows_of(x)
     play(forward(x, views, spec, ws))
-    play(spec.loss.backward(ws.outputs[-1], y, record, spec.link, ws))
+    play(spec.loss.backward(ws.outputs[-1], y, record, spec.output_activation, ws))
     play(backward(x, views, grads, spec, ws))
     return grad, record
 
@@ -152,11 +152,11 @@ def test_predictions_do_not_depend_on_the_parts_of_large_products(sizes, layout,
 
 def test_losses_of_extreme_outputs_are_finite():
     for loss in LOSSES.values():
-        if loss.link.name == "exp":
+        if loss.output_activation.name == "exp":
             continue  # exp(1000) is infinite for scikit-learn, too
         raw = np.array([[1000.0, -1000.0, 0.0]])
         y = np.array([1]) if loss.takes_labels else np.array([[0.0, 1.0, 0.0]])
         record = np.empty((1, loss.record_width(3)))
-        play(loss.backward(raw, y, record, loss.link, Workspace((3, 3), 1)))
+        play(loss.backward(raw, y, record, loss.output_activation, Workspace((3, 3), 1)))
         assert np.isfinite(raw).all(), loss.name
         assert np.isfinite(loss.value(record, y, None, 3)), loss.name

@@ -219,7 +219,7 @@ def test_adaptive_divides_the_rate_by_five_until_it_is_tiny():
         y,
         state,
         rules(SGD(), Adaptive(), stopping=Stopping(tol=1e9, patience=1), epochs=100),
-        report=told.append,
+        log=told.append,
     )
     assert reason is StopReason.CONVERGED
     assert_allclose(state.initial_rate, 1e-5 / 25)

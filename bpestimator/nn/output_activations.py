@@ -1,7 +1,8 @@
 """Links: what turns raw outputs into predictions, and takes the error back through it.
 
-A link is the output layer's activation: the same two functions side by side. An elementwise
-activation serves as one; the links here are those that only an output layer has.
+An output activation is the output layer's activation: the same two functions side by side. An
+elementwise
+activation serves as one; the output activations here are those that only an output layer has.
 """
 
 from __future__ import annotations
@@ -127,8 +128,11 @@ OUTPUT_ACTIVATIONS: Mapping[str, Activation] = {
 }
 
 # By the name that a fitted estimator tells in ``out_activation_``.
-LINKS: Mapping[str, Activation] = {
+ALL_OUTPUT_ACTIVATIONS: Mapping[str, Activation] = {
     **OUTPUT_ACTIVATIONS,
     "softmax": Softmax(),
-    **{link.name: link for link in map(Increasing, OUTPUT_ACTIVATIONS.values())},
+    **{
+        output_activation.name: output_activation
+        for output_activation in map(Increasing, OUTPUT_ACTIVATIONS.values())
+    },
 }
