@@ -12,13 +12,11 @@ ROOT = Path(bpestimator.__file__).parent
 FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
 PACKAGES = [name for name in FILES if name.endswith("__init__.py")]
 
-# package -> what no file in it may import
-FORBIDDEN = {
-    "nn": {"bpestimator.training", "bpestimator.estimators", "sklearn"},
-    "training": {"bpestimator.estimators", "sklearn"},
-    "estimators": {"bpestimator.model_selection", "bpestimator.inspection"},
-}
+# Each may import those before it, never those after it.
+ARROWS = ("nn", "training", "estimators", "lockstep", "model_selection", "inspection")
+WITHOUT_SKLEARN = ("nn", "training")
 COMPAT = "estimators/_sklearn_compat.py"
+WARNINGS = "estimators/user_warnings.py"
 
 
 def imports(file):
@@ -44,8 +42,52 @@ def test_there_is_something_to_read():
 
 @pytest.mark.parametrize("file", FILES)
 def test_arrows(file):
-    forbidden = FORBIDDEN.get(file.split("/")[0], set())
+    package = file.split("/")[0]
+    if package not in ARROWS:
+        return
+    forbidden = {f"bpestimator.{after}" for after in ARROWS[ARROWS.index(package) + 1 :]}
+    forbidden |= {"sklearn"} if package in WITHOUT_SKLEARN else set()
     assert [name for name in imports(file) if is_within(name, forbidden)] == []
+
+
+def test_the_arrows_know_every_package():
+    assert {file.split("/")[0] for file in PACKAGES} == {*ARROWS, "__init__.py"}
+
+
+def test_no_file_imports_itself_through_others():
+    """Imports for type checking alone count as well."""
+    modules = {module_of(file): file for file in FILES}
+    arrows = {
+        module: {file_imported(name, modules) for name in imports(file)} - {None, module}
+        for module, file in modules.items()
+        if not file.endswith("__init__.py")
+    }
+    for module in arrows:
+        seen, ahead = set(), [module]
+        while ahead:
+            for imported in arrows.get(ahead.pop(), ()):
+                assert imported != module, f"{module} imports itself through {sorted(seen)}"
+                if imported not in seen:
+                    seen.add(imported)
+                    ahead.append(imported)
+
+
+def module_of(file):
+    return ".".join(["bpestimator", *Path(file).with_suffix("").parts])
+
+
+def file_imported(name, modules):
+    """The module that a dotted name is, or is in; of what a package hands on, its own module."""
+    if name in modules:
+        return name
+    holder, _, own = name.rpartition(".")
+    if holder in modules:
+        return holder
+    face = modules.get(f"{holder}.__init__")
+    if face is None:
+        return None
+    handed_on = [one for one in imports(face) if one.endswith(f".{own}")]
+    return file_imported(handed_on[0], modules) if handed_on else None
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -65,7 +107,8 @@ def test_a_module_is_private_to_its_package(file):
         parts = name.split(".")
         hidden = [k for k, part in enumerate(parts) if part.startswith("_")]
         if parts[0] == "bpestimator" and hidden:
-            assert ".".join(parts[: hidden[0]]) == home, name
+            folder = ".".join(parts[: hidden[0]])
+            assert is_within(home, {folder}), name
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("nn/")])
@@ -81,6 +124,15 @@ def test_the_maths_neither_prints_nor_draws(file):
 def test_a_file_holds_one_idea(file):
     assert len(FILES[file].read_text().splitlines()) <= 450
     assert ast.get_docstring(ast.parse(FILES[file].read_text()))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_one_file_warns_and_points_at_the_user(file):
+    for node in ast.walk(ast.parse(FILES[file].read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn":
+            assert file == WARNINGS, node.lineno
+        if isinstance(node, ast.keyword) and node.arg == "stacklevel":
+            assert not isinstance(node.value, ast.Constant), node.value.lineno
 
 
 @pytest.mark.parametrize("package", PACKAGES)

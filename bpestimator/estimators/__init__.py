@@ -1,40 +1,53 @@
-"""The face: what scikit-learn's users meet. The only place that imports scikit-learn."""
+"""The face: what scikit-learn's users meet."""
 
-from bpestimator.estimators._sklearn_compat import has_callbacks
-from bpestimator.estimators._validation import is_scorer
-from bpestimator.estimators.classifier import BackpropClassifier
-from bpestimator.estimators.lockstep import (
-    SMALLEST_GROUP,
-    TOO_FEW,
-    Fit,
-    Fold,
-    fit_in_lockstep,
-    lockstep_key,
-    recorded_warnings,
-    why_alone,
+from bpestimator.estimators._base import publish, settings_of
+from bpestimator.estimators._setup import (
+    Validated,
+    problem_of,
+    problem_of_rows,
+    task_of,
+    validate,
 )
+from bpestimator.estimators._sklearn_compat import has_callbacks
+from bpestimator.estimators.classifier import BackpropClassifier
+from bpestimator.estimators.fitting import (
+    Call,
+    FitTask,
+    Problem,
+    Training,
+    batch_size_of,
+    finish,
+    is_scorer,
+    prepare_stochastic,
+)
+from bpestimator.estimators.parameters import Settings, stackable_parameters
 from bpestimator.estimators.regressor import BackpropRegressor
-from bpestimator.estimators.rows import Rows, checked_rows
-from bpestimator.estimators.wrapped import OURS, check_ours, fit_around, network_of, wrapped_in
+from bpestimator.estimators.threads import blas_threads, largest_product
+from bpestimator.estimators.user_warnings import recorded_warnings, warn
 
 __all__ = [
-    "OURS",
-    "SMALLEST_GROUP",
-    "TOO_FEW",
     "BackpropClassifier",
     "BackpropRegressor",
-    "Fit",
-    "Fold",
-    "Rows",
-    "check_ours",
-    "checked_rows",
-    "fit_around",
-    "fit_in_lockstep",
+    "Call",
+    "FitTask",
+    "Problem",
+    "Settings",
+    "Training",
+    "Validated",
+    "batch_size_of",
+    "blas_threads",
+    "finish",
     "has_callbacks",
     "is_scorer",
-    "lockstep_key",
-    "network_of",
+    "largest_product",
+    "prepare_stochastic",
+    "problem_of",
+    "problem_of_rows",
+    "publish",
     "recorded_warnings",
-    "why_alone",
-    "wrapped_in",
+    "settings_of",
+    "stackable_parameters",
+    "task_of",
+    "validate",
+    "warn",
 ]

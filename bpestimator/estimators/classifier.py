@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from numbers import Real
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from bpestimator.estimators import _options as options
-from bpestimator.estimators import _targets
-from bpestimator.estimators._base import is_stochastic
-from bpestimator.estimators._of_classes import OfClasses
-from bpestimator.estimators._rules import ClassWeight, Number
+from bpestimator.estimators._base import BaseBackprop, has_partial_fit
+from bpestimator.estimators.fitting import Call
+from bpestimator.estimators.parameters import ClassifierSettings
+from bpestimator.estimators.targets import (
+    ClassTargets,
+    announced_classes,
+    check_class_weight_of_chunk,
+    decode_classes,
+)
+from bpestimator.nn import Activation, Initializer, Loss
+from bpestimator.training import Optimizer, Schedule
+
+ClassWeights = Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None
 
 
-class BackpropClassifier(ClassifierMixin, OfClasses):
+class BackpropClassifier(ClassifierMixin, BaseBackprop):
     """Multilayer perceptron for classification, trained by hand-written backpropagation.
 
     A drop-in for :class:`sklearn.neural_network.MLPClassifier`: for the same parameters and
@@ -210,48 +218,47 @@ class BackpropClassifier(ClassifierMixin, OfClasses):
     True
     """
 
-    _rules: ClassVar[Mapping[str, Any]] = {
-        **options.RULES,
-        "class_weight": ClassWeight(),
-        "loss": options.CLASSIFICATION_LOSS,
-        "label_smoothing": Number(Real, 0, 1),
-    }
+    classes_: NDArray[Any]
+
+    _settings = ClassifierSettings
+    _fitted_attributes: ClassVar[set[str]] = BaseBackprop._fitted_attributes | {"classes_"}
+    _takes_sparse_y = False
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        hidden_layer_sizes: int | Sequence[int] | NDArray[Any] = (100,),
+        activation: str | Activation | Sequence[str | Activation] = "relu",
         *,
-        solver: Any = "adam",
-        alpha: Any = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: Any = "constant",
-        learning_rate_init: Any = 0.001,
-        power_t: Any = 0.5,
-        max_iter: Any = 200,
-        shuffle: Any = True,
-        random_state: Any = None,
-        tol: Any = 1e-4,
-        verbose: Any = False,
-        warm_start: Any = False,
-        momentum: Any = 0.9,
-        nesterovs_momentum: Any = True,
-        early_stopping: Any = False,
-        validation_fraction: Any = 0.1,
-        beta_1: Any = 0.9,
-        beta_2: Any = 0.999,
-        epsilon: Any = 1e-8,
-        n_iter_no_change: Any = 10,
-        max_fun: Any = 15000,
-        loss: Any = "log_loss",
-        class_weight: Any = None,
-        label_smoothing: Any = 0.0,
-        dropout: Any = 0.0,
-        weight_init: Any = "auto",
-        max_grad_norm: Any = None,
-        max_time: Any = None,
-        scoring: Any = None,
-        diagnostics: Any = False,
+        solver: str | Optimizer = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: float | str | Schedule = "constant",
+        learning_rate_init: float | Literal["auto"] = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: str | Loss = "log_loss",
+        class_weight: ClassWeights = None,
+        label_smoothing: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
+        weight_init: str | Initializer = "auto",
+        max_grad_norm: float | None = None,
+        max_time: float | None = None,
+        scoring: str | Callable[..., Any] | None = None,
+        diagnostics: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -321,7 +328,7 @@ class BackpropClassifier(ClassifierMixin, OfClasses):
         self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
         return self
 
-    @available_if(is_stochastic)
+    @available_if(has_partial_fit)
     def partial_fit(
         self,
         X: Any,
@@ -357,12 +364,12 @@ class BackpropClassifier(ClassifierMixin, OfClasses):
         AttributeError
             If the solver is 'lbfgs', which does not learn batch by batch.
         """
-        announced = self._check_announced(classes)
+        announced = announced_classes(classes, getattr(self, "classes_", None))
         validation = (X_val, y_val, sample_weight_val)
         self._fit(X, y, sample_weight, incremental=True, classes=announced, validation=validation)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> NDArray[Any]:
         """The likeliest class of each row; for multilabel y, the labels above one half.
 
         Parameters
@@ -373,10 +380,10 @@ class BackpropClassifier(ClassifierMixin, OfClasses):
         -------
         ndarray of shape (n_samples,), or (n_samples, n_labels); a sparse matrix where y was one
         """
-        labels = _targets.decode_classes(self._predict(X), self.classes_, self.out_activation_)
+        labels = decode_classes(self._predict(X), self.classes_, self.out_activation_)
         return csr_matrix(labels) if self._takes_sparse_y else labels
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> NDArray[Any]:
         """The probability of each class, or of each label.
 
         Parameters
@@ -395,10 +402,20 @@ class BackpropClassifier(ClassifierMixin, OfClasses):
             return both.T
         return probabilities
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """The logarithm of :meth:`predict_proba`."""
         probabilities = self.predict_proba(X)
         return np.log(probabilities, out=probabilities)
+
+    def _targets_of(
+        self, y: Any, settings: ClassifierSettings, call: Call, classes: np.ndarray | None
+    ) -> ClassTargets:
+        if call.incremental:
+            check_class_weight_of_chunk(settings.class_weight)
+        if classes is None and not call.fresh:
+            classes = getattr(self, "classes_", None)
+        goes_on_as_a_whole = not (call.fresh or call.incremental)
+        return ClassTargets.of(y, settings, classes, same=goes_on_as_a_whole)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from statistics import fmean
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
-from sklearn.metrics import d2_pinball_score
 from sklearn.utils.metaestimators import available_if
 
-from bpestimator.estimators import _options as options
-from bpestimator.estimators import _targets
-from bpestimator.estimators._base import BaseBackprop, is_stochastic
-from bpestimator.estimators._rules import Choice
-from bpestimator.estimators._scores import r2
-from bpestimator.estimators._targets import Task
-from bpestimator.nn import OUTPUT_ACTIVATIONS, Activation, Quantile
+from bpestimator.estimators._base import BaseBackprop, has_partial_fit
+from bpestimator.estimators.fitting import Call
+from bpestimator.estimators.parameters import (
+    RegressorSettings,
+    loss_of,
+    output_activation_of,
+)
+from bpestimator.estimators.targets import NumberTargets, pinball_score
+from bpestimator.nn import REGRESSION_LOSSES, Activation, Initializer, Loss
+from bpestimator.training import Optimizer, Schedule
 
 
 class BackpropRegressor(RegressorMixin, BaseBackprop):
@@ -213,49 +215,44 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     True
     """
 
-    _rules: ClassVar[Mapping[str, Any]] = {
-        **options.RULES,
-        "loss": options.REGRESSION_LOSS,
-        "output_activation": Choice(("auto", *OUTPUT_ACTIVATIONS)),
-    }
-
+    _settings = RegressorSettings
     _y_numeric = True
     _fitted_attributes: ClassVar[set[str]] = {"coefs_", "intercepts_"}
 
     def __init__(
         self,
-        loss: Any = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        loss: str | Loss = "squared_error",
+        hidden_layer_sizes: int | Sequence[int] | NDArray[Any] = (100,),
+        activation: str | Activation | Sequence[str | Activation] = "relu",
         *,
-        solver: Any = "adam",
-        alpha: Any = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: Any = "constant",
-        learning_rate_init: Any = 0.001,
-        power_t: Any = 0.5,
-        max_iter: Any = 200,
-        shuffle: Any = True,
-        random_state: Any = None,
-        tol: Any = 1e-4,
-        verbose: Any = False,
-        warm_start: Any = False,
-        momentum: Any = 0.9,
-        nesterovs_momentum: Any = True,
-        early_stopping: Any = False,
-        validation_fraction: Any = 0.1,
-        beta_1: Any = 0.9,
-        beta_2: Any = 0.999,
-        epsilon: Any = 1e-8,
-        n_iter_no_change: Any = 10,
-        max_fun: Any = 15000,
-        output_activation: Any = "auto",
-        dropout: Any = 0.0,
-        weight_init: Any = "auto",
-        max_grad_norm: Any = None,
-        max_time: Any = None,
-        scoring: Any = None,
-        diagnostics: Any = False,
+        solver: str | Optimizer = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: float | str | Schedule = "constant",
+        learning_rate_init: float | Literal["auto"] = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        output_activation: str = "auto",
+        dropout: float | Sequence[float] = 0.0,
+        weight_init: str | Initializer = "auto",
+        max_grad_norm: float | None = None,
+        max_time: float | None = None,
+        scoring: str | Callable[..., Any] | None = None,
+        diagnostics: bool = False,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -324,7 +321,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
         return self
 
-    @available_if(is_stochastic)
+    @available_if(has_partial_fit)
     def partial_fit(
         self,
         X: Any,
@@ -360,7 +357,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         self._fit(X, y, sample_weight, incremental=True, validation=validation)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> NDArray[Any]:
         """Predicted targets.
 
         Parameters
@@ -390,9 +387,9 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         -------
         float
         """
-        loss = options.loss_of(self)
-        if isinstance(loss, Quantile):
-            return _pinball_score(np.asarray(y), self.predict(X), sample_weight, loss.levels)
+        levels = loss_of(self.loss, REGRESSION_LOSSES).levels
+        if levels:
+            return pinball_score(np.asarray(y), self.predict(X), sample_weight, levels)
         return float(super().score(X, y, sample_weight))
 
     def __sklearn_tags__(self) -> Any:
@@ -400,41 +397,14 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         tags.target_tags.multi_output = True
         return tags
 
-    def _encode(self, y: Any, kind: str, dtype: Any) -> Task:
-        loss = options.loss_of(self)
-        return _targets.encode_numbers(y, dtype, loss, options.output_activation_of(self, loss))
+    def _targets_of(
+        self, y: Any, settings: RegressorSettings, call: Call, classes: None
+    ) -> NumberTargets:
+        return NumberTargets.of(y, settings)
 
     def _output_activation_of_model(self) -> Activation:
         if hasattr(self, "out_activation_"):
             return super()._output_activation_of_model()
         # Weights set by hand, before any fit.
-        return options.output_activation_of(self, options.loss_of(self))
-
-    def _score_predictions(
-        self,
-        targets: np.ndarray,
-        predictions: np.ndarray,
-        weight: np.ndarray | None,
-        out_activation: str,
-    ) -> float:
-        if not np.isfinite(predictions).all():
-            return float("nan")
-        loss = options.loss_of(self)
-        if isinstance(loss, Quantile):
-            return _pinball_score(targets, predictions, weight, loss.levels)
-        return r2(targets, predictions, weight)
-
-
-def _pinball_score(
-    targets: np.ndarray,
-    predictions: np.ndarray,
-    weight: np.ndarray | None,
-    levels: tuple[float, ...],
-) -> float:
-    """D^2 of the pinball loss, averaged over the levels."""
-    if len(levels) == 1:
-        return float(d2_pinball_score(targets, predictions, sample_weight=weight, alpha=levels[0]))
-    return fmean(
-        d2_pinball_score(targets, column, sample_weight=weight, alpha=level)
-        for column, level in zip(predictions.T, levels, strict=True)
-    )
+        loss = loss_of(self.loss, REGRESSION_LOSSES)
+        return output_activation_of(self.output_activation, loss)

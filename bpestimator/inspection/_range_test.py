@@ -19,10 +19,10 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, check_scalar
 
-from bpestimator.estimators import (
-    BackpropClassifier,
+from bpestimator.estimators import BackpropClassifier
+from bpestimator.lockstep import (
     Rows,
-    check_ours,
+    check_is_network,
     checked_rows,
     fit_around,
     network_of,
@@ -91,7 +91,7 @@ def _network_and_its_data(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, Any
     if isinstance(estimator, Pipeline) and type(estimator) is not Pipeline:
         # A subclass, which may do more in its fit; here its steps count as those of any.
         estimator = Pipeline(estimator.steps)
-    check_ours(estimator, "LearningRateDisplay.from_estimator")
+    check_is_network(estimator, "LearningRateDisplay.from_estimator")
     net = network_of(estimator)
     if net.solver == "lbfgs":
         raise ValueError("solver='lbfgs' has no learning rate to test. Choose another solver.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
+from bpestimator.estimators import warn
 from bpestimator.inspection._matplotlib import check_keywords, matplotlib
 from bpestimator.inspection._range_test import RangeTest, range_test, rising_rates
 from bpestimator.inspection._reading import Reading, few_of, read_search
@@ -148,7 +148,7 @@ class LearningRateDisplay:
         low, high = _plateau(found)
         for message in (found.left_out, _end_of_grid(found)):
             if message:
-                warnings.warn(message, stacklevel=2)
+                warn([UserWarning(message)])
         display = cls(
             rates=found.rates,
             values=found.means,
@@ -225,7 +225,7 @@ class LearningRateDisplay:
         rates = rising_rates(low, high, n_steps)
         found = range_test(estimator, X, y, rates, sample_weight)
         if message := _end_of_test(found):
-            warnings.warn(message, stacklevel=2)
+            warn([UserWarning(message)])
         display = cls(
             rates=found.rates,
             values=found.losses,

@@ -18,7 +18,7 @@ class Progress:
         self._finished = self._passed = 0
 
     def listener(self, n_models: int) -> _Epochs:
-        """What is told of the epochs of that many models."""
+        """The hooks called before and after each epoch of that many models."""
         return _Epochs(self, n_models)
 
     def advance(self, n: int) -> None:

@@ -1,4 +1,4 @@
-"""Searches in lockstep: scikit-learn's own, with the training done ahead."""
+"""Searches in lockstep: scikit-learn's own, whose fits are made before it asks for them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,24 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, check_cv
 from sklearn.utils.metadata_routing import process_routing
 
-from bpestimator.estimators import check_ours, has_callbacks, wrapped_in
-from bpestimator.model_selection._ahead import Data, Plan, plan, run
-from bpestimator.model_selection._stand_in import Book, StandIn, Unwrapping, unwrapping
+from bpestimator.estimators import has_callbacks
+from bpestimator.lockstep import Data, Fitted, check_is_network, nested_in, network_of, plan, run
+from bpestimator.model_selection._prefit import (
+    Prefit,
+    PrefitProxy,
+    PrefitQueue,
+    Unwrapping,
+    unwrapping,
+)
+from bpestimator.model_selection._progress import model_epochs
+from bpestimator.model_selection._requests import requests_of
 
 
 class _Splits:
-    """A splitter whose latest splits train their candidates before anyone asks for a fit."""
+    """A splitter that has the fits on its splits made before the search asks for them."""
 
-    def __init__(self, splitter: Any, train_ahead: Any) -> None:
-        self._splitter, self._train_ahead = splitter, train_ahead
+    def __init__(self, splitter: Any, prefit: Any) -> None:
+        self._splitter, self._prefit = splitter, prefit
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_splitter":
@@ -35,20 +43,20 @@ class _Splits:
         return repr(self._splitter)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_train_ahead": None}  # workers have nothing to train ahead
+        return {**vars(self), "_prefit": None}  # workers make no fits for others
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
     def split(self, X: Any, y: Any = None, **params: Any) -> Any:
         splits = list(self._splitter.split(X, y, **params))
-        if self._train_ahead is not None:
-            self._train_ahead(X, y, [_numbers(train) for train, _ in splits])
+        if self._prefit is not None:
+            self._prefit(X, y, [_numbers(train) for train, _ in splits])
         return splits
 
-    def rest(self) -> None:
-        """Split as ever from now on."""
-        self._train_ahead = None
+    def only_split(self) -> None:
+        """Have no more fits made."""
+        self._prefit = None
 
 
 def _numbers(rows: Any) -> np.ndarray:
@@ -58,7 +66,7 @@ def _numbers(rows: Any) -> np.ndarray:
 
 
 class _InLockstep:
-    """What both searches add to scikit-learn's: training ahead."""
+    """What both searches add to scikit-learn's: fits in lockstep, made before it asks for them."""
 
     estimator: Any
     cv: Any
@@ -91,14 +99,14 @@ class _InLockstep:
             If the estimator is neither ours nor one that wraps one of ours.
         """
         otherwise = " For any other estimator, use scikit-learn's own search."
-        check_ours(self.estimator, type(self).__name__, otherwise)
+        check_is_network(self.estimator, type(self).__name__, otherwise)
         try:
             splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         except Exception:  # scikit-learn will say so
             splitter = None
         followed = any(map(has_callbacks, [self, *_parts_of(self.estimator)]))
         if followed and self.verbose:
-            print("No fits train in lockstep: callbacks follow each of them.")
+            print("No fits train in lockstep: callbacks are called for each of them.")
         if followed or splitter is None:
             return self._fit_one_by_one(splitter, X, y, params)
         if get_config()["enable_metadata_routing"]:
@@ -106,39 +114,79 @@ class _InLockstep:
         else:
             fit_params = {name: value for name, value in params.items() if name != "groups"}
         estimator, cv, scoring = self.estimator, self.cv, self.scoring
-        book = Book()
+        queue = PrefitQueue()
         self._candidates = []
-        seconds_ahead: list[np.ndarray] = []
+        seconds: list[np.ndarray] = []
 
-        def train_ahead(X: Any, y: Any, folds: list[np.ndarray]) -> None:
-            data = Data(X, y, {k: v for k, v in fit_params.items() if v is not None})
-            n_jobs = _processes(self.n_jobs)
-            candidates = self._candidates or []
-            planned = plan(estimator, candidates, folds, data, n_jobs)
-            if self.verbose:
-                print(_announce(planned, len(candidates) * len(folds)))
-            pairs, seconds, alone = run(
-                planned.jobs, candidates, len(folds), data, n_jobs, self.verbose
-            )
-            seconds_ahead.append(seconds)
-            if self.verbose and alone:
-                print(f"Of these, after all, {_counted(alone)}.")
-            book.fill(pairs)
+        def prefit(X: Any, y: Any, folds: list[np.ndarray]) -> None:
+            given = {name: value for name, value in fit_params.items() if value is not None}
+            prefits, taken = self._prefit(estimator, Data(X, y), folds, given)
+            seconds.append(taken)
+            queue.fill(prefits)
 
-        splits = _Splits(splitter, train_ahead)
+        splits = _Splits(splitter, prefit)
         try:
-            self.estimator, self.cv = StandIn(estimator, book), splits
+            self.estimator, self.cv = PrefitProxy(estimator, queue), splits
             self.scoring = unwrapping(scoring)
             super().fit(X, y, **params)  # type: ignore[misc]
         finally:
             self.estimator, self.cv, self.scoring = estimator, cv, scoring
-            splits.rest()
+            splits.only_split()
             del self._candidates
-            if isinstance(getattr(self, "best_estimator_", None), StandIn):
+            if isinstance(getattr(self, "best_estimator_", None), PrefitProxy):
                 self.best_estimator_ = self.best_estimator_.wrapped
-        self._count_time(np.concatenate(seconds_ahead))
+        self._count_time(np.concatenate(seconds))
         self._own_scorer()
         return self
+
+    def _prefit(
+        self,
+        estimator: Any,
+        data: Data,
+        folds: list[np.ndarray],
+        params: dict[str, Any],
+    ) -> tuple[list[Prefit | None], np.ndarray]:
+        """Make the fits that can train in lockstep.
+
+        Returns
+        -------
+        prefits : list of Prefit or None
+            In the order of the search: candidate by candidate, fold by fold.
+        seconds : ndarray of shape (candidates, folds)
+            NaN where no fit was made.
+        """
+        candidates = self._candidates or []
+        places, requests, alone = requests_of(estimator, candidates, folds, data, params)
+        n_jobs = _processes(self.n_jobs)
+        planned = plan(requests, n_jobs)
+        if self.verbose:
+            n_fits = len(candidates) * len(folds)
+            print(_announce(n_fits, planned.n_groups, Counter(alone.values()) + planned.reasons))
+        epochs = [int(network_of(request.estimator).max_iter) for request in requests]
+        in_lockstep = [epochs[number] for job in planned.jobs for number in job]
+        with model_epochs(sum(in_lockstep), shown=bool(self.verbose)) as progress:
+            listener = progress.listener if self.verbose and n_jobs == 1 else None
+            results = run(
+                requests,
+                planned,
+                n_jobs,
+                listener,
+                lambda job: progress.finish(sum(epochs[number] for number in job)),
+            )
+        prefits: list[Prefit | None] = [None] * (len(candidates) * len(folds))
+        seconds = np.full(len(prefits), np.nan)
+        left: Counter[str] = Counter()
+        for number, (place, found) in enumerate(zip(places, results, strict=True)):
+            if isinstance(found, Fitted):
+                seconds[place] = found.seconds
+                parameters = candidates[place // len(folds)]
+                n_rows = requests[number].n_rows
+                prefits[place] = Prefit(found.estimator, parameters, n_rows, found.warnings)
+            elif number not in planned.alone:
+                left[found.reason] += 1
+        if self.verbose and left:
+            print(f"Of these, after all, {_counted(left)}.")
+        return prefits, seconds.reshape(len(candidates), -1)
 
     def _fit_one_by_one(self, splitter: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
         """Search as scikit-learn does; ``splitter`` is None if ``cv`` is not allowed."""
@@ -151,7 +199,7 @@ class _InLockstep:
             self.cv = cv
 
     def _own_scorer(self) -> None:
-        """Let ``scorer_`` name the user's estimator and functions rather than what stood in."""
+        """Have ``scorer_`` name the user's estimator and functions rather than the proxy."""
         if self.scoring is None:
             self.scorer_ = check_scoring(self.estimator)
         elif isinstance(self.scorer_, Unwrapping):
@@ -168,14 +216,14 @@ class _InLockstep:
             return evaluate_candidates(self._candidates, *args, **kwargs)
 
         following = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        ahead = getattr(self, "_candidates", None) is not None
-        evaluate = remember if ahead else evaluate_candidates
+        in_lockstep = getattr(self, "_candidates", None) is not None
+        evaluate = remember if in_lockstep else evaluate_candidates
         super()._run_search(evaluate, **following)  # type: ignore[misc]
 
     def _count_time(self, seconds: np.ndarray) -> None:
-        """Let the fit times tell of each model's share of the training ahead."""
-        ahead = ~np.isnan(seconds)
-        some, share = ahead.any(axis=1), np.where(ahead, seconds, 0.0)
+        """Add each model's share of the training in lockstep to the fit times."""
+        made = ~np.isnan(seconds)
+        some, share = made.any(axis=1), np.where(made, seconds, 0.0)
         results = self.cv_results_
         results["mean_fit_time"] = results["mean_fit_time"] + share.mean(axis=1)
         results["std_fit_time"] = np.where(some, share.std(axis=1), results["std_fit_time"])
@@ -183,13 +231,13 @@ class _InLockstep:
 
 def _parts_of(estimator: Any) -> Iterator[Any]:
     """The estimator and all in it, steps of Pipelines included."""
-    for _, part in wrapped_in(estimator):
+    for _, part in nested_in(estimator):
         yield part
         yield from (step for _, step in getattr(part, "steps", ())[:-1])
 
 
 def _processes(n_jobs: Any) -> int:
-    """How many processes train ahead.
+    """How many processes train in lockstep.
 
     One where the user has chosen a backend other than joblib's default.
     """
@@ -197,13 +245,12 @@ def _processes(n_jobs: Any) -> int:
     return effective_n_jobs(n_jobs) if type(backend).__name__ == "LokyBackend" else 1
 
 
-def _announce(planned: Plan, n_fits: int) -> str:
+def _announce(n_fits: int, n_groups: int, alone: Counter[str]) -> str:
     """How the fits will be trained, in a sentence."""
-    together = n_fits - planned.alone.total()
-    kinds = len({tuple(job.numbers) for job in planned.jobs})
-    of = f"of {kinds} kinds of network" if kinds > 1 else "of one kind of network"
+    together = n_fits - alone.total()
+    of = f"of {n_groups} kinds of network" if n_groups > 1 else "of one kind of network"
     text = f"Training {together} of {n_fits} fits in lockstep{f', {of}' if together else ''}"
-    return f"{text}; {_counted(planned.alone)}." if planned.alone else f"{text}."
+    return f"{text}; {_counted(alone)}." if alone else f"{text}."
 
 
 def _counted(alone: Counter[str]) -> str:

@@ -60,6 +60,14 @@ class Loss:
     takes_labels: ClassVar[bool] = False
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        return ()
+
+    @property
+    def soft(self) -> Loss:
+        return self
+
+    @property
     def binary(self) -> Loss:
         """The same penalty where every output is a yes or a no of its own, for classes."""
         return self

@@ -40,6 +40,8 @@ class Optimizer:
 
     name: ClassVar[str]
     n_factors: ClassVar[int] = 1
+    from_parameters: ClassVar[Mapping[str, str]] = {"epsilon": "epsilon"}
+    scales_by_gradient_size: ClassVar[bool] = True
 
     def init(self, params: Array) -> OptimizerState:
         """What is remembered before the first step."""
@@ -105,6 +107,8 @@ class SGD(Optimizer):
     nesterov: bool = True
 
     name = "sgd"
+    from_parameters = {"momentum": "momentum", "nesterovs_momentum": "nesterov"}  # noqa: RUF012
+    scales_by_gradient_size = False
 
     def __post_init__(self) -> None:
         check_range(self, "momentum", 0, 1, "[]")
@@ -155,6 +159,7 @@ class Adam(Optimizer):
     epsilon: Any = 1e-8
 
     name = "adam"
+    from_parameters = {n: n for n in ("beta_1", "beta_2", "epsilon")}  # noqa: RUF012
 
     def __post_init__(self) -> None:
         check_range(self, "beta_1", 0, 1)

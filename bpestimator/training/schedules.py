@@ -67,6 +67,8 @@ class Schedule:
     needs_horizon: ClassVar[bool] = False
     cycles: ClassVar[bool] = False
     per_step: ClassVar[bool] = False
+    is_elementwise: ClassVar[bool] = False
+    from_parameters: ClassVar[Mapping[str, str]] = {}
 
     def rate(self, initial: Any, clock: Clock) -> Any:
         """The rate for the epoch, or the step, that starts at ``clock``.
@@ -126,6 +128,7 @@ class Constant(Schedule):
     """rate = initial."""
 
     name = "constant"
+    is_elementwise = True
 
     def rate(self, initial: Any, clock: Clock) -> Any:
         return initial
@@ -144,6 +147,8 @@ class InvScaling(Schedule):
     power_t: Any = 0.5
 
     name = "invscaling"
+    is_elementwise = True
+    from_parameters = {"power_t": "power_t"}  # noqa: RUF012
 
     def __post_init__(self) -> None:
         check_range(self, "power_t", 0, inf)

@@ -46,14 +46,14 @@ def test_lists_of_a_call_that_fails_are_what_they_were(monkeypatch):
     assert est.validation_scores_ == scores
 
 
-def test_ctrl_c_before_a_new_score_keeps_the_warm_model(monkeypatch):
+def test_ctrl_c_before_a_new_score_keeps_the_warm_model():
     est = BackpropRegressor(warm_start=True, early_stopping=True, max_iter=5, random_state=0)
     before = est.fit(X, Y).predict(X)
 
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(est, "_score_predictions", stop, raising=False)
+    est.set_params(scoring=stop)
     with pytest.warns(UserWarning, match="The model is what it was before"):
         est.fit(X, Y)
     assert_array_equal(est.predict(X), before)

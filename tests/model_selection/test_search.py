@@ -767,8 +767,9 @@ def test_what_goes_alone_after_all_says_why(capsys):
     grid = [{"alpha": [0.1, 0.2, 0.3]}, {"hidden_layer_sizes": [(700, 700)]}]
     net = clf(max_iter=2)
     LockstepGridSearchCV(net, grid, cv=KFold(5), verbose=1, error_score=0.0, refit=False).fit(X, y)
-    of_these = "Of these, after all, 12 alone: the fit fails; 5 alone: networks too large to gain"
-    assert of_these in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Of these, after all, 12 alone: its fit fails: Input X contains NaN.;" in out
+    assert "; 5 alone: networks too large to gain" in out
 
 
 def test_verbose_counts_groups_and_model_epochs(capsys):

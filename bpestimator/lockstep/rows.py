@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from bpestimator.estimators import _options as options
-from bpestimator.estimators._base import FitCall
+from bpestimator.estimators import Call, problem_of, settings_of, validate, warn
 
 
 class Rows(NamedTuple):
@@ -28,11 +27,12 @@ class Rows(NamedTuple):
 
 def checked_rows(est: Any, X: Any, y: Any, sample_weight: Any = None) -> Rows:
     """What ``est.fit`` would learn from; its errors for what it would refuse."""
-    options.check_parameters(est, est._rules)
     # The initial weights are not looked at: they may not cost the user's random numbers.
+    settings, call = settings_of(est), Call()
     probe = clone(est).set_params(random_state=0)
-    call = FitCall(incremental=False, fresh=True)
-    problem = probe._problem(X, y, sample_weight, (None, None, None), call)
+    data = validate(probe, X, y, sample_weight, call)
+    problem = problem_of(probe, settings, call, data)
+    warn(problem.warnings)
     X, weight = problem.x, problem.weight
     weight = np.ones(X.shape[0]) if weight is None else weight
-    return Rows(X, problem.y, weight, getattr(probe, "classes_", None))
+    return Rows(X, problem.y, weight, problem.targets.attributes.get("classes_"))

@@ -19,8 +19,25 @@ def is_list(value: Any) -> bool:
     return isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
 
 
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_))
+
+
+class Rule:
+    """What a parameter may be; ``str`` of it completes "must be ..."."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that are allowed."""
+        return ()
+
+    def allows(self, value: Any) -> bool:
+        """Whether a value keeps the rule."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Number:
+class Number(Rule):
     """A number of one kind in an interval; infinity only where it is among ``also``."""
 
     kind: Any
@@ -28,6 +45,10 @@ class Number:
     high: float = inf
     closed: str = "left"
     also: tuple[Any, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(choice for choice in self.also if isinstance(choice, str))
 
     def allows(self, value: Any) -> bool:
         if (value is None or isinstance(value, (str, Real))) and value in self.also:
@@ -47,43 +68,46 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Rule):
     """One of some words."""
 
     names: tuple[str, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.names
 
     def allows(self, value: Any) -> bool:
         return isinstance(value, str) and value in self.names
 
     def __str__(self) -> str:
-        return f"one of {', '.join(map(repr, sorted(self.names)))}"
+        return f"one of {', '.join(map(repr, sorted(self.words)))}"
 
 
 @dataclass(frozen=True)
-class Flag:
+class Flag(Rule):
     """True or False."""
 
     def allows(self, value: Any) -> bool:
-        return isinstance(value, (bool, np.bool_))
+        return _is_flag(value)
 
     def __str__(self) -> str:
         return "True or False"
 
 
 @dataclass(frozen=True)
-class Verbosity:
-    """True, False, or how much to tell."""
+class Verbosity(Rule):
+    """True, False, or a level."""
 
     def allows(self, value: Any) -> bool:
-        is_flag = isinstance(value, (bool, np.bool_))
-        return is_flag or (isinstance(value, Integral) and int(value) >= 0)
+        return _is_flag(value) or (isinstance(value, Integral) and int(value) >= 0)
 
     def __str__(self) -> str:
         return "True, False, or an int of at least 0"
 
 
 @dataclass(frozen=True)
-class RandomSource:
+class RandomSource(Rule):
     """What ``sklearn.utils.check_random_state`` takes."""
 
     def allows(self, value: Any) -> bool:
@@ -96,7 +120,7 @@ class RandomSource:
 
 
 @dataclass(frozen=True)
-class LayerSizes:
+class LayerSizes(Rule):
     """A number of units, or one per hidden layer."""
 
     def allows(self, value: Any) -> bool:
@@ -113,15 +137,15 @@ class LayerSizes:
 
 
 @dataclass(frozen=True)
-class Scoring:
+class Scoring(Rule):
     """A scorer of scikit-learn, or the loss."""
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def words(self) -> tuple[str, ...]:
         return ("loss", *get_scorer_names())
 
     def allows(self, value: Any) -> bool:
-        return value is None or callable(value) or (isinstance(value, str) and value in self.names)
+        return value is None or callable(value) or (isinstance(value, str) and value in self.words)
 
     def __str__(self) -> str:
         return (
@@ -131,7 +155,7 @@ class Scoring:
 
 
 @dataclass(frozen=True)
-class DropoutRates:
+class DropoutRates(Rule):
     """A rate, or a list of them."""
 
     def allows(self, value: Any) -> bool:
@@ -148,10 +172,12 @@ class DropoutRates:
 
 
 @dataclass(frozen=True)
-class Declared:
+class Declared(Rule):
     """A name, a declared object, or, where ``per_layer``, a list of these.
 
-    Of a kind that serves several ends, only those ``among`` these types suit.
+    Where only some objects of a kind are suitable, ``among`` holds their types. ``own`` says how
+    to write a function of one's own, ``number`` whether a constant is allowed in place of an
+    object.
     """
 
     names: tuple[str, ...]
@@ -160,39 +186,49 @@ class Declared:
     own: str = ""
     per_layer: bool = False
     among: tuple[type, ...] = ()
+    number: Number | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.names
 
     def allows(self, value: Any) -> bool:
+        if self.number is not None and not _is_flag(value) and self.number.allows(value):
+            return True
         if self.per_layer and isinstance(value, (list, tuple)):
             return all(self._is_one(one) for one in value)
         return self._is_one(value)
 
     def _is_one(self, value: Any) -> bool:
         if isinstance(value, str):
-            return value in self.names
-        # The kind itself does nothing yet: what it declares, others define.
+            return value in self.words
+        # An instance of the base class declares what its subclasses define.
         return isinstance(value, self.among or self.kind) and type(value) is not self.kind
 
     def __str__(self) -> str:
-        names = ", ".join(map(repr, sorted(self.names)))
+        names = ", ".join(map(repr, sorted(self.words)))
         lists = ", or a list of these, one per hidden layer" if self.per_layer else ""
         last = "" if self.per_layer else "or "
         article = "an" if self.kind.__name__[0] in "AEIOU" else "a"
         kind = f"{article} {self.kind.__name__} such as {self.example}"
-        return f"one of {names}, {last}{kind}{lists}"
+        number = "" if self.number is None else f"{self.number} (a constant rate) or "
+        return f"{number}one of {names}, {last}{kind}{lists}"
 
 
 @dataclass(frozen=True)
-class ClassWeight:
+class ClassWeight(Rule):
     """How much each class counts."""
 
-    names = ("balanced",)
+    @property
+    def words(self) -> tuple[str, ...]:
+        return ("balanced",)
 
     def allows(self, value: Any) -> bool:
         if isinstance(value, list):
             return all(isinstance(one, Mapping) and self._all_count(one) for one in value)
         if isinstance(value, Mapping):
             return self._all_count(value)
-        return value is None or (isinstance(value, str) and value in self.names)
+        return value is None or (isinstance(value, str) and value in self.words)
 
     def _all_count(self, weights: Mapping[Any, Any]) -> bool:
         return all(Number(Real, 0).allows(weight) for weight in weights.values())

@@ -23,17 +23,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf, isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from bpestimator.estimators._threads import blas_threads, largest_product
+from bpestimator.estimators.fitting.problem import Problem
+from bpestimator.estimators.parameters import Settings
+from bpestimator.estimators.threads import blas_threads, largest_product
 from bpestimator.nn import mean_loss, predict
 from bpestimator.training import (
     Batches,
     Constant,
-    Optimizer,
     RandomStream,
     Run,
     Stopping,
@@ -44,10 +45,6 @@ from bpestimator.training import (
     stacked_state,
     train,
 )
-
-if TYPE_CHECKING:
-    from bpestimator.estimators._base import BaseBackprop
-    from bpestimator.estimators._solvers import Problem
 
 RATES = tuple(10 ** (-3 + 0.4 * k) for k in range(5))
 # Plain gradient descent divides by nothing, and takes larger rates.
@@ -87,19 +84,18 @@ class Finding(NamedTuple):
     losses: np.ndarray
 
 
-def find_rate(
-    est: BaseBackprop, problem: Problem, rules: TrainingRules, batch_size: int
-) -> Finding:
+def find_rate(settings: Settings, problem: Problem, rules: TrainingRules) -> Finding:
     """Try rates, and choose one. Leaves the problem as it was, its random numbers included."""
-    is_sgd = rules.optimizer.name == "sgd"
-    rates = np.array(RATES) * (SGD_FACTOR if is_sgd else 1.0)
-    strata = _strata(est, problem)
+    max_iter = int(settings.max_iter)
+    batch_size = 200 if settings.batch_size == "auto" else int(settings.batch_size)
+    rates = np.array(RATES) * (1.0 if rules.optimizer.scales_by_gradient_size else SGD_FACTOR)
+    strata = _strata(problem)
     above, epochs, held = np.empty(0), TRIAL_EPOCHS, None
     for _ in range(1 + MORE_TRIALS):
         trials = _try(problem, rules, rates, batch_size, strata, epochs)
         if trials.hold.any():
             held = trials
-            longer = LONGER * epochs <= ENOUGH_OF_EPOCHS * int(est.max_iter)
+            longer = LONGER * epochs <= ENOUGH_OF_EPOCHS * max_iter
             if not (trials.slow and longer and trials.n_steps < ENOUGH_STEPS):
                 break
             epochs *= LONGER
@@ -112,19 +108,19 @@ def find_rate(
     rates = np.concatenate([trials.rates, above])
     losses = np.append(losses, np.full(above.size, inf))
     best = _choose(rates, losses, 0.0 if trials.slow else SLACK)
-    factor = 1.0 if trials.slow else length_factor(est, rules.optimizer, trials.epochs)
-    reason = _reason(rates, losses, best, factor, int(est.max_iter), trials)
+    factor = 1.0 if trials.slow else length_factor(settings, trials.epochs)
+    reason = _reason(rates, losses, best, factor, max_iter, trials)
     return Finding(best * factor, reason, rates, losses)
 
 
-def length_factor(est: BaseBackprop, optimizer: Optimizer, epochs: int = TRIAL_EPOCHS) -> float:
+def length_factor(settings: Settings, epochs: int = TRIAL_EPOCHS) -> float:
     """What the rate found in trials of that many epochs is multiplied by.
 
     Long trainings settle better at smaller rates.
     """
-    if optimizer.name == "sgd" or est.early_stopping:
+    if settings.early_stopping or not settings.optimizer.scales_by_gradient_size:
         return 1.0
-    return min(1.0, EPOCHS_SUITED * epochs / TRIAL_EPOCHS / int(est.max_iter))
+    return min(1.0, EPOCHS_SUITED * epochs / TRIAL_EPOCHS / int(settings.max_iter))
 
 
 class _Trials(NamedTuple):
@@ -212,7 +208,7 @@ def _try(
         x = x.tocsr()
     batches = Batches(
         x,
-        problem.targets,
+        problem.encoded,
         problem.weight,
         batch_size=min(batch_size, rows.size),
         shuffle=True,
@@ -235,7 +231,7 @@ def _try(
         predictions = predict(x[others], spec.layout.bind(params), spec)
         if not np.isfinite(predictions).all():
             return inf
-        return mean_loss(spec.loss, predictions, problem.targets[others], weight)
+        return mean_loss(spec.loss, predictions, problem.encoded[others], weight)
 
     losses = np.full(rates.shape, inf)
     generator = np.random.default_rng(int(rng.randint(2**31)))
@@ -253,23 +249,23 @@ def _try(
         return _Trials(rates, losses, untrained, epochs, epochs * batches.n_steps)
 
 
-def _strata(est: BaseBackprop, problem: Problem) -> np.ndarray | None:
+def _strata(problem: Problem) -> np.ndarray | None:
     """What the split of a trial is stratified by: the classes, if there are any."""
-    labels = problem.targets.ndim == 1
-    return problem.targets if labels else est._strata(problem.targets)
+    encoded = problem.encoded
+    return encoded if encoded.ndim == 1 else problem.targets.strata(encoded)
 
 
 def _split(
     problem: Problem, strata: np.ndarray | None, rng: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows to learn from in the trials, and rows that judge; all for both where rows are few."""
-    n_rows = problem.x.shape[0]
-    everything = np.arange(n_rows)
+    n_rows = problem.n_rows
+    everything = np.arange(n_rows) if problem.rows is None else problem.rows
     if n_rows < 2 / HELD_OUT:
         return everything, everything
     chosen = everything
     if n_rows > TRIAL_ROWS:
-        chosen = np.sort(rng.permutation(n_rows)[:TRIAL_ROWS])
+        chosen = everything[np.sort(rng.permutation(n_rows)[:TRIAL_ROWS])]
     try:
         rows, others = train_test_split(
             chosen,

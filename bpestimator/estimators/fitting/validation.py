@@ -2,64 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from copy import copy
 from inspect import signature
 from math import nan
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 
+from bpestimator.estimators.fitting.problem import HeldOut, Problem
+from bpestimator.estimators.parameters import Settings
 from bpestimator.nn import Predictor, mean_loss
 from bpestimator.training import Validation
 
-if TYPE_CHECKING:
-    from bpestimator.estimators._base import BaseBackprop
-    from bpestimator.estimators._solvers import Problem
 
-
-class HeldOut(NamedTuple):
-    """Rows to validate on.
-
-    x : ndarray or sparse matrix of shape (n, features)
-    y : as the user wrote it, validated
-    targets : y as the loss takes it
-    weight : ndarray of shape (n,) or None
-    """
-
-    x: Any
-    y: Any
-    targets: np.ndarray
-    weight: np.ndarray | None
-
-
-def hold_out(est: BaseBackprop, problem: Problem) -> tuple[np.ndarray, HeldOut]:
+def hold_out(settings: Settings, problem: Problem) -> tuple[np.ndarray, HeldOut]:
     """Split ``validation_fraction`` off: the rows to train on, and the others."""
-    x, weight = problem.x, problem.weight
-    if est.validation_fraction == 0:
+    fraction, weight = settings.validation_fraction, problem.weight
+    if fraction == 0:
         raise ValueError(
             "early_stopping=True needs a 'validation_fraction' above 0, such as 0.1. Got "
-            f"{est.validation_fraction!r}."
+            f"{fraction!r}."
         )
+    everything = np.arange(problem.n_rows) if problem.rows is None else problem.rows
+    strata = problem.targets.strata(problem.encoded)
     rows, others = train_test_split(
-        np.arange(x.shape[0]),
+        everything,
         random_state=problem.rng,
-        test_size=est.validation_fraction,
-        stratify=est._strata(problem.targets),
+        test_size=fraction,
+        stratify=None if strata is None else strata[everything],
     )
     if others.size < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of "
-            f"your dataset. Got {others.size} of {x.shape[0]} rows with "
-            f"validation_fraction={est.validation_fraction}."
+            f"your dataset. Got {others.size} of {everything.size} rows with "
+            f"validation_fraction={fraction}."
         )
     if weight is not None:
         _check_both_count(weight[rows], weight[others])
-        weight = weight[others]
-    return rows, HeldOut(x[others], problem.y[others], problem.targets[others], weight)
+    return rows, problem.take(others)
 
 
 def _check_both_count(of_training: np.ndarray, of_validation: np.ndarray) -> None:
@@ -79,41 +63,47 @@ class Validator:
 
     Parameters
     ----------
-    est : BaseBackprop
-        Being fitted; its ``scoring`` names the score.
+    settings : Settings
     problem : Problem
     held_out : HeldOut
+    model_at : callable
+        From parameters to an estimator fitted so far, which the user's scorer takes.
     """
 
-    def __init__(self, est: BaseBackprop, problem: Problem, held_out: HeldOut) -> None:
-        self._est, self._problem, self._held_out = est, problem, held_out
+    def __init__(
+        self,
+        settings: Settings,
+        problem: Problem,
+        held_out: HeldOut,
+        model_at: Callable[[np.ndarray], Any],
+    ) -> None:
+        self._problem, self._held_out, self._model_at = problem, held_out, model_at
+        self._scoring = settings.scoring
         # All rows at once: in chunks, the last bit of a score could differ.
         self._predict = Predictor(held_out.x, problem.spec, problem.params.dtype)
-        self._by_loss = isinstance(est.scoring, str) and est.scoring == "loss"
-        by_default = est.scoring is None or self._by_loss
-        self._scorer = None if by_default else get_scorer(est.scoring)
+        self._by_loss = isinstance(self._scoring, str) and self._scoring == "loss"
+        by_default = self._scoring is None or self._by_loss
+        self._scorer = None if by_default else get_scorer(self._scoring)
         weigh = not by_default and held_out.weight is not None and _takes_weights(self._scorer)
         self._weights = {"sample_weight": held_out.weight} if weigh else {}
 
     def __call__(self, params: np.ndarray) -> Validation:
-        spec, (_, _, targets, weight) = self._problem.spec, self._held_out
+        problem, (_, _, encoded, weight) = self._problem, self._held_out
         predictions = self._predict(params)
-        loss = mean_loss(spec.loss, predictions, targets, weight)
+        loss = mean_loss(problem.spec.loss, predictions, encoded, weight)
         if self._by_loss:
             return Validation(-loss, loss)
         if self._scorer is not None:
             return Validation(self._score(params, predictions), loss)
-        out_activation = spec.output_activation.name
-        score = self._est._score_predictions(targets, predictions, weight, out_activation)
-        return Validation(score, loss)
+        return Validation(problem.targets.score(encoded, predictions, weight), loss)
 
     def _score(self, params: np.ndarray, predictions: np.ndarray) -> float:
         """The score by the user's scorer; NaN for predictions that it could not take."""
         assert self._scorer is not None
         if not np.isfinite(predictions).all():
             return nan
-        model = as_fitted(self._est, self._problem, params)
-        scoring = f"scoring={self._est.scoring!r}"
+        model = self._model_at(params)
+        scoring = f"scoring={self._scoring!r}"
         try:
             score = self._scorer(model, self._held_out.x, self._held_out.y, **self._weights)
         except (TypeError, ValueError) as error:
@@ -143,14 +133,3 @@ def _takes_weights(scoring: Any) -> bool:
     return "sample_weight" in parameters or any(
         one.kind is one.VAR_KEYWORD for one in parameters.values()
     )
-
-
-def as_fitted(est: BaseBackprop, problem: Problem, params: np.ndarray) -> BaseBackprop:
-    """A shallow copy of an estimator in training whose model is ``params``.
-
-    It takes plain arrays, as the validated rows are, whatever the estimator was fitted on.
-    """
-    view = copy(est)
-    view.__dict__.pop("feature_names_in_", None)
-    view._publish(problem, params, {})
-    return view

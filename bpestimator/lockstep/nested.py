@@ -1,4 +1,4 @@
-"""Wrapped networks: in a Pipeline, whose last step they are, or a TransformedTargetRegressor."""
+"""Nested networks: the last step of a Pipeline, or inside a TransformedTargetRegressor."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
-from bpestimator.estimators.classifier import BackpropClassifier
-from bpestimator.estimators.regressor import BackpropRegressor
+from bpestimator.estimators import BackpropClassifier, BackpropRegressor
 
-OURS = (BackpropClassifier, BackpropRegressor)
+NETWORKS = (BackpropClassifier, BackpropRegressor)
 
 
-class Wrapping(NamedTuple):
-    """What is around a network, fitted.
+class Around(NamedTuple):
+    """The fitted steps around a network.
 
-    X, y : the data as they come to the network
+    X, y : the data as the network gets them
     wrap : from an estimator like the one that was fitted, its network trained by now, to that
         estimator fitted as a whole
     """
@@ -29,10 +28,11 @@ class Wrapping(NamedTuple):
     wrap: Callable[[Any], Any]
 
 
-def wrapped_in(estimator: Any) -> Iterator[tuple[str, Any]]:
-    """The estimator, and what it wraps, down to the network; each with its name in the one before.
+def nested_in(estimator: Any) -> Iterator[tuple[str, Any]]:
+    """The estimator, and what is nested in it, each with its name in the one before.
 
-    The network is the last. Subclasses may do more than wrap: they count as no wrapper here.
+    The network is the last. A subclass of Pipeline may do more than its steps do: nothing counts
+    as nested in it.
     """
     name = ""
     while True:
@@ -46,14 +46,14 @@ def wrapped_in(estimator: Any) -> Iterator[tuple[str, Any]]:
 
 
 def network_of(estimator: Any) -> Any:
-    """What is inside all wrappers."""
-    *_, (_, network) = wrapped_in(estimator)
+    """The innermost estimator."""
+    *_, (_, network) = nested_in(estimator)
     return network
 
 
-def check_ours(estimator: Any, asking: str, otherwise: str = "") -> None:
-    """TypeError, with what else to do, if what is inside all wrappers is no network of ours."""
-    if isinstance(network_of(estimator), OURS):
+def check_is_network(estimator: Any, asking: str, otherwise: str = "") -> None:
+    """TypeError, with what else to do, if the innermost estimator is no network of ours."""
+    if isinstance(network_of(estimator), NETWORKS):
         return
     known = f"{asking} takes a BackpropClassifier or a BackpropRegressor"
     if isinstance(estimator, type):
@@ -64,16 +64,16 @@ def check_ours(estimator: Any, asking: str, otherwise: str = "") -> None:
     )
 
 
-def fit_around(estimator: Any, X: Any, y: Any) -> Wrapping:
-    """Fit all that is around a network as ``estimator.fit`` does; the network is left as it is."""
+def fit_around(estimator: Any, X: Any, y: Any) -> Around:
+    """Fit the steps around a network as ``estimator.fit`` does; the network is left as it is."""
     if type(estimator) is Pipeline:
         return _fit_before(estimator, X, y)
     if type(estimator) is TransformedTargetRegressor:
         return _fit_target(estimator, X, y)
-    return Wrapping(X, y, lambda one: one)
+    return Around(X, y, lambda one: one)
 
 
-def _fit_before(pipeline: Pipeline, X: Any, y: Any) -> Wrapping:
+def _fit_before(pipeline: Pipeline, X: Any, y: Any) -> Around:
     """Fit the steps before the last."""
     before = pipeline[:-1] if len(pipeline.steps) > 1 else None
     X = X if before is None else before.fit_transform(X, y)
@@ -85,29 +85,29 @@ def _fit_before(pipeline: Pipeline, X: Any, y: Any) -> Wrapping:
         whole.steps = [*(() if before is None else before.steps), (name, wrap_last(last))]
         return whole
 
-    return Wrapping(X, y, wrap)
+    return Around(X, y, wrap)
 
 
-class _Witness(BaseEstimator):
-    """Sees what a regressor would be given to fit."""
+class _DataCatcher(BaseEstimator):
+    """Keeps the data that a regressor would be given to fit."""
 
-    def __sklearn_clone__(self) -> _Witness:
+    def __sklearn_clone__(self) -> _DataCatcher:
         return self
 
-    def fit(self, X: Any, y: Any) -> _Witness:
-        self.seen_ = X, y
+    def fit(self, X: Any, y: Any) -> _DataCatcher:
+        self.data_ = X, y
         return self
 
     def predict(self, X: Any) -> Any:  # a regressor has one; nobody calls it
         raise NotImplementedError
 
 
-def _fit_target(regressor: TransformedTargetRegressor, X: Any, y: Any) -> Wrapping:
+def _fit_target(regressor: TransformedTargetRegressor, X: Any, y: Any) -> Around:
     """Fit the transformer of y."""
-    witness = _Witness()
-    fitted = clone(regressor).set_params(regressor=witness).fit(X, y)
+    catcher = _DataCatcher()
+    fitted = clone(regressor).set_params(regressor=catcher).fit(X, y)
     del fitted.regressor, fitted.regressor_  # ``wrap`` lives on, the data need not
-    X, y, wrap_inner = fit_around(regressor.regressor, *witness.seen_)
+    X, y, wrap_inner = fit_around(regressor.regressor, *catcher.data_)
 
     def wrap(one: TransformedTargetRegressor) -> TransformedTargetRegressor:
         whole = copy(fitted)
@@ -117,4 +117,4 @@ def _fit_target(regressor: TransformedTargetRegressor, X: Any, y: Any) -> Wrappi
             whole.feature_names_in_ = whole.regressor_.feature_names_in_
         return whole
 
-    return Wrapping(X, y, wrap)
+    return Around(X, y, wrap)

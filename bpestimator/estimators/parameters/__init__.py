@@ -1,0 +1,29 @@
+"""Parameters: what users may write, checked and resolved once into one frozen Settings."""
+
+from bpestimator.estimators.parameters.resolve import (
+    activations_of,
+    hidden_sizes,
+    loss_of,
+    output_activation_of,
+)
+from bpestimator.estimators.parameters.settings import (
+    ClassifierSettings,
+    RegressorSettings,
+    Settings,
+    is_stochastic,
+    stackable_parameters,
+    stochastic_solvers,
+)
+
+__all__ = [
+    "ClassifierSettings",
+    "RegressorSettings",
+    "Settings",
+    "activations_of",
+    "hidden_sizes",
+    "is_stochastic",
+    "loss_of",
+    "output_activation_of",
+    "stackable_parameters",
+    "stochastic_solvers",
+]

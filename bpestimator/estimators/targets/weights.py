@@ -1,0 +1,101 @@
+"""Weights: how much each row counts, by the user's word and by its class."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+
+
+def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
+    """Sample weights of shape (n_rows,), or None; a number stands for as many."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        weights = np.full(n_rows, float(sample_weight))
+    else:
+        weights = check_array(
+            sample_weight,
+            ensure_2d=False,
+            dtype=(np.float64, np.float32),
+            order="C",
+            input_name="sample_weight",
+        )
+    if weights.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. Expected "
+            f"either a scalar value or a 1D array of length {n_rows}."
+        )
+    if weights.shape != (n_rows,):
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}!")
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
+
+
+def class_weights(
+    y: Any, class_weight: Any, classes: np.ndarray, counted: Any = None
+) -> np.ndarray:
+    """The weight of each row by its class, of shape (n,).
+
+    For multilabel y, the product over the labels, as in scikit-learn. 'balanced' goes by how often
+    the classes occur in ``counted``, if given, rather than in y.
+    """
+    multilabel = y.ndim == 2 and y.shape[1] > 1
+    if isinstance(class_weight, str) and counted is not None:
+        dense = [part.toarray() if hasattr(part, "toarray") else part for part in (counted, y)]
+        n_counted = len(dense[0])
+        weights = compute_sample_weight(
+            class_weight, np.concatenate(dense), indices=np.arange(n_counted)
+        )
+        return weights[n_counted:]
+    if isinstance(class_weight, str):
+        if multilabel:
+            y = y.toarray() if hasattr(y, "toarray") else y
+            return compute_sample_weight(class_weight, y)
+        each = compute_class_weight(class_weight, classes=classes, y=y)
+        return each[np.searchsorted(classes, y)]
+    if multilabel != isinstance(class_weight, list):
+        wanted = "a list of one dict per label" if multilabel else "a dict from label to weight"
+        raise ValueError(f"class_weight must be 'balanced' or {wanted}. Got {class_weight!r}.")
+    if multilabel:
+        y = y.toarray() if hasattr(y, "toarray") else y
+        if len(class_weight) != y.shape[1]:
+            raise ValueError(
+                f"class_weight has {len(class_weight)} dicts, but y has {y.shape[1]} labels."
+            )
+        absent, present = ([one.get(k, 1.0) for one in class_weight] for k in (0, 1))
+        return np.where(y != 0, present, absent).prod(axis=1)
+    unknown = set(class_weight) - set(classes.tolist())
+    # A dict for all classes suits a fold that lacks one; one that misses a class may be a slip.
+    if unknown and not set(classes.tolist()) <= set(class_weight):
+        raise ValueError(
+            f"class_weight has labels that are not among the classes: {sorted(unknown, key=str)}. "
+            f"The classes are {classes.tolist()}."
+        )
+    each = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
+    return each[np.searchsorted(classes, y)]
+
+
+def check_class_weight_of_chunk(class_weight: Any) -> None:
+    """ValueError for 'balanced' in ``partial_fit``."""
+    if isinstance(class_weight, str):
+        raise ValueError(
+            "class_weight='balanced' cannot be used with partial_fit: one chunk does not tell "
+            "how often a class occurs in all data. Pass a dict, for instance dict(zip(classes, "
+            "sklearn.utils.class_weight.compute_class_weight('balanced', classes=classes, "
+            "y=y_all)))."
+        )
+
+
+def combined(weight: np.ndarray | None, by_class: np.ndarray) -> np.ndarray:
+    """The product of both weights; ValueError if no row counts."""
+    product = by_class if weight is None else weight * by_class
+    if not product.any():
+        raise ValueError(
+            "class_weight leaves no row that counts: give at least one class of y a weight above 0."
+        )
+    return product

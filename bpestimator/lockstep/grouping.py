@@ -1,0 +1,167 @@
+"""Grouping: which fits may train as one array, and why others may not."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+
+from bpestimator.estimators import (
+    BackpropClassifier,
+    BackpropRegressor,
+    Settings,
+    batch_size_of,
+    has_callbacks,
+    settings_of,
+    stackable_parameters,
+)
+from bpestimator.lockstep.nested import nested_in, network_of
+from bpestimator.lockstep.requests import FitRequest
+from bpestimator.lockstep.values import holds_more_than_declared, may_remember, value_key
+
+# Below so many at once, the models' buffers leave the cache sooner than calls are saved.
+SMALLEST_GROUP = 3
+
+TOO_FEW = f"fewer than {SMALLEST_GROUP} of the same kind on as many rows"
+
+Key = Mapping[str, Any]
+
+
+def lockstep_obstacle(est: Any) -> str | None:
+    """Why a network cannot be fitted in lockstep with others; None if it can."""
+    if type(est) not in (BackpropClassifier, BackpropRegressor):
+        return "the estimator is another, or a subclass"
+    try:
+        settings = settings_of(est)
+        if not settings.is_stochastic:
+            return "solver='lbfgs' goes its own way at every step"
+        settings.rules(len(settings.hidden_sizes))
+    except (TypeError, ValueError) as error:
+        return f"a parameter is not allowed: {error}"
+    return _obstacle_in(settings) or (
+        "callbacks are called for one fit at a time" if has_callbacks(est) else None
+    )
+
+
+def _obstacle_in(settings: Settings) -> str | None:
+    values = [getattr(settings, one.name) for one in fields(settings)]
+    if not isinstance(settings.random_state, Integral):
+        return f"random_state={settings.random_state!r} is not an int"
+    if settings.initial_rate is None:
+        return "learning_rate_init='auto' is found in each fit"
+    if callable(settings.scoring):
+        return "scoring is a function, which may look at the estimator"
+    if settings.max_time is not None:
+        return "max_time is the time of one fit"
+    if any(map(holds_more_than_declared, values)):
+        return "an object holds more than its dataclass declares"
+    if any(map(may_remember, values)):
+        return "a function is an object, which each fit copies"
+    if settings.verbose:
+        return "verbose prints one fit at a time"
+    return None
+
+
+def lockstep_key(est: Any) -> dict[str, Any]:
+    """What networks that train as one array have in common, by name.
+
+    For a network without an obstacle. Parameters that may differ are left out, and so are the
+    numbers of a solver.
+    """
+    settings = settings_of(est)
+    rules = settings.rules(len(settings.hidden_sizes))
+    stackable = stackable_parameters(settings)
+    key: dict[str, Any] = {"estimator": type(est)}
+    for one in fields(settings):
+        if one.name not in stackable and one.name != "nesterovs_momentum":
+            key[one.name] = value_key(getattr(settings, one.name))
+    key["solver"] = type(rules.optimizer)
+    for one in fields(rules.optimizer):
+        value = getattr(rules.optimizer, one.name)
+        if isinstance(value, bool) or not isinstance(value, Real):
+            key[one.name] = value_key(value)
+    schedule = rules.schedule
+    key["learning_rate"] = type(schedule) if schedule.is_elementwise else value_key(schedule)
+    # Which layers drop, not how much: each that does takes its share of the random numbers.
+    key["dropout"] = None if rules.dropout is None else tuple(map(bool, rules.dropout.rates))
+    # A loss for labels, or for shares.
+    key["label_smoothing"] = smoothing_of(est) > 0
+    return key
+
+
+def smoothing_of(est: Any) -> float:
+    """``label_smoothing``; 0 for a regressor."""
+    return float(getattr(est, "label_smoothing", 0.0))
+
+
+def key_of(request: FitRequest) -> dict[str, Any]:
+    """What requests that train as one array have in common, by name."""
+    network = network_of(request.estimator)
+    batch_size = batch_size_of(network.batch_size, request.n_rows)
+    return {
+        **lockstep_key(network),
+        "the steps around the network": _around(request.estimator),
+        "the number of batches": -(-request.n_rows // batch_size),
+        "validation rows": request.validation_rows is None,
+        "sample_weight": request.sample_weight is None,
+    }
+
+
+def _around(estimator: Any) -> Hashable:
+    """Whatever there is around the network."""
+    parts: list[Hashable] = []
+    for _, part in list(nested_in(estimator))[:-1]:
+        params = part.get_params(deep=False)
+        if type(part) is Pipeline:
+            name, _ = params.pop("steps")[-1]
+            params |= {"before": part.steps[:-1], "name": name}
+        else:
+            del params["regressor"]
+        parts.append((type(part), value_key(params)))
+    return tuple(parts)
+
+
+def grouped(requests: Sequence[FitRequest]) -> tuple[list[list[int]], dict[int, str]]:
+    """Requests by number: groups that may train as one array, and why the others may not."""
+    alone: dict[int, str] = {}
+    groups: dict[Hashable, list[int]] = {}
+    keys: dict[Hashable, Key] = {}
+    known: dict[tuple[int, int, bool], Key | str] = {}
+    for number, request in enumerate(requests):
+        asked = (id(request.estimator), request.n_rows, request.validation_rows is None)
+        if asked not in known:
+            obstacle = _obstacle(request)
+            known[asked] = key_of(request) if obstacle is None else obstacle
+        found = known[asked]
+        if isinstance(found, str):
+            alone[number] = found
+            continue
+        hashable: Hashable = tuple(sorted(found.items()))
+        keys[hashable] = found
+        groups.setdefault(hashable, []).append(number)
+    large = [group for group in groups.values() if len(group) >= SMALLEST_GROUP]
+    for hashable, group in groups.items():
+        if len(group) < SMALLEST_GROUP:
+            others = [keys[other] for other in keys if other != hashable]
+            alone |= dict.fromkeys(group, _what_differs(keys[hashable], others))
+    return large, alone
+
+
+def _obstacle(request: FitRequest) -> str | None:
+    if request.validation_rows is not None and network_of(request.estimator) is not (
+        request.estimator
+    ):
+        return "validation rows do not pass through the steps around the network"
+    return lockstep_obstacle(network_of(request.estimator))
+
+
+def _what_differs(key: Key, others: Sequence[Key]) -> str:
+    """Why a small group trains alone: how it differs from the group most like it."""
+    differences = [[name for name in key if other.get(name) != key[name]] for other in others]
+    if not differences:
+        return TOO_FEW
+    fewest = min(differences, key=lambda names: len(names))
+    return f"differs in {', '.join(fewest)}"

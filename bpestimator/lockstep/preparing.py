@@ -1,0 +1,210 @@
+"""Preparing: from requests to members of a group, each with its rows and its initial state.
+
+Requests on the same rows share the steps around their networks, and requests that also start
+alike, by ``random_state`` and ``label_smoothing``, share all but their parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+
+from bpestimator.estimators import (
+    Call,
+    FitTask,
+    Problem,
+    Training,
+    Validated,
+    prepare_stochastic,
+    problem_of,
+    problem_of_rows,
+    recorded_warnings,
+    settings_of,
+    task_of,
+    validate,
+)
+from bpestimator.lockstep.grouping import smoothing_of
+from bpestimator.lockstep.nested import Around, fit_around, network_of
+from bpestimator.lockstep.requests import Alone, FitRequest, take, weight_of_rows
+
+NEW = Call(incremental=False, fresh=True)
+
+
+class Member(NamedTuple):
+    """A fit that is ready to train in a group.
+
+    number : of its request
+    estimator : the clone to be fitted
+    task, training : of the network; members that start alike share the training
+    wrap : from the clone, its network trained, to the estimator fitted as a whole
+    warnings : what its ``fit`` would have warned of so far
+    stackable : whether it can train as one array with members on other rows
+    """
+
+    number: int
+    estimator: Any
+    task: FitTask
+    training: Training
+    wrap: Callable[[Any], Any]
+    warnings: list[Warning]
+    stackable: bool
+
+    @property
+    def form(self) -> tuple[Hashable, ...]:
+        """What members that train as one array have in common."""
+        problem, batches = self.task.problem, self.training.batches
+        return (
+            problem.spec,
+            problem.x.dtype,
+            batches.n_rows,
+            batches.batch_size,
+            problem.weight is None,
+            self.training.validate is None,
+            None if self.stackable else id(batches),
+        )
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of its rows; those that are not in C order, or may bring ones, are copied."""
+        x = self.task.problem.x
+        if not isinstance(x, np.ndarray):
+            return 0
+        is_copied = not x.flags.c_contiguous or self.training.batches.first_units
+        return int(x.nbytes) * (2 if is_copied else 1)
+
+
+class Preparer:
+    """Turns requests into members, and validates what they share once."""
+
+    def __init__(self) -> None:
+        self._validated: dict[Hashable, Validated | None] = {}
+
+    def members(
+        self, requests: Sequence[FitRequest], numbers: Sequence[int]
+    ) -> Iterator[Member | tuple[int, Alone]]:
+        """The members of some requests on the same rows, or why they go alone."""
+        first = requests[numbers[0]]
+        clones = {number: clone(requests[number].estimator) for number in numbers}
+        with recorded_warnings() as of_steps:
+            try:
+                weight = weight_of_rows(first)
+                around = self._around(first, clones[numbers[0]])
+            except Exception as error:  # whatever a step raises, the fit alone raises it again
+                yield from ((number, _failure(error)) for number in numbers)
+                return
+        for alike in _by_start(clones):
+            with recorded_warnings() as of_problem:
+                try:
+                    tasks = self._tasks(first, around, weight, [clones[k] for k in alike])
+                    training = prepare_stochastic(tasks[0])
+                except (TypeError, ValueError) as error:  # the fit alone raises it again
+                    yield from ((number, _failure(error)) for number in alike)
+                    continue
+            problem = tasks[0].problem
+            warnings = [*of_steps, *of_problem, *problem.warnings, *training.warnings]
+            stackable = _is_stackable(problem, shuffle=bool(tasks[0].settings.shuffle))
+            for number, task in zip(alike, tasks, strict=True):
+                yield Member(
+                    number, clones[number], task, training, around.wrap, warnings, stackable
+                )
+
+    def _around(self, request: FitRequest, estimator: Any) -> Around:
+        """The steps around the network, fitted on the rows; without such, nothing is copied."""
+        if network_of(estimator) is estimator:
+            return Around(None, None, lambda one: one)
+        data, rows = request.data, request.rows
+        return fit_around(estimator, take(data.X, rows), take(data.y, rows))
+
+    def _tasks(
+        self, request: FitRequest, around: Around, weight: Any, clones: list[Any]
+    ) -> list[FitTask]:
+        """One task for each network, on a problem that all share."""
+        networks = [network_of(one) for one in clones]
+        first = networks[0]
+        settings = [settings_of(one) for one in networks]
+        data, problem = self._problem(request, around, weight, first, settings[0])
+        return [
+            task_of(network, own, NEW, data, problem)
+            for network, own in zip(networks, settings, strict=True)
+        ]
+
+    def _problem(
+        self, request: FitRequest, around: Around, weight: Any, network: Any, settings: Any
+    ) -> tuple[Validated, Problem]:
+        if around.X is not None:
+            data = validate(network, around.X, around.y, weight, NEW)
+            return data, problem_of(network, settings, NEW, data)
+        if request.rows is not None and _may_stay_in_place(request.data.X, settings):
+            shared = self._validated_once(request, network)
+            if shared is not None:
+                return shared, problem_of_rows(
+                    network, settings, shared, request.rows, request.validation_rows
+                )
+        X, y, rows = request.data.X, request.data.y, request.rows
+        data = validate(network, take(X, rows), take(y, rows), weight, NEW)
+        validation = (None, None, None)
+        if request.validation_rows is not None:
+            validation = tuple(
+                take(values, request.validation_rows) for values in (X, y, request.sample_weight)
+            )
+        return data, problem_of(network, settings, NEW, data, validation=validation)
+
+    def _validated_once(self, request: FitRequest, network: Any) -> Validated | None:
+        """All rows of the data, validated for all requests; None if some row is not allowed."""
+        key = (id(request.data), id(request.sample_weight), type(network))
+        if key not in self._validated:
+            self._validated[key] = _validated(request, network)
+        return self._validated[key]
+
+
+def _failure(error: Exception) -> Alone:
+    first_line = str(error).partition("\n")[0]
+    return Alone(f"its fit fails: {first_line}")
+
+
+def _validated(request: FitRequest, network: Any) -> Validated | None:
+    data = request.data
+    with recorded_warnings() as warned:
+        try:
+            found = validate(network, data.X, data.y, request.sample_weight, NEW)
+        except (TypeError, ValueError):  # the rows of a request may be allowed all the same
+            return None
+    # Rows are gathered from C order: one copy, if any, for all requests.
+    X = np.ascontiguousarray(found.X) if isinstance(found.X, np.ndarray) else found.X
+    return replace(found, X=X, warnings=[*warned, *found.warnings])
+
+
+def _may_stay_in_place(X: Any, settings: Any) -> bool:
+    """Whether rows can be taken out of X batch by batch.
+
+    Rows in their own order keep the layout of X[rows], and sparse rows the order of its entries,
+    which may decide how sums round.
+    """
+    is_dense = isinstance(X, np.ndarray) or not hasattr(X, "tocsr")
+    is_plain = not isinstance(X, np.ndarray) or X.flags.c_contiguous
+    return bool(is_dense and (settings.shuffle or is_plain))
+
+
+def _by_start(clones: dict[int, Any]) -> list[list[int]]:
+    """Numbers of the estimators with the same targets, initial weights and random numbers."""
+    parts: dict[Hashable, list[int]] = {}
+    for number, estimator in clones.items():
+        network = network_of(estimator)
+        start = smoothing_of(network), int(network.random_state)
+        parts.setdefault(start, []).append(number)
+    return list(parts.values())
+
+
+def _is_stackable(problem: Problem, *, shuffle: bool) -> bool:
+    """Whether models can train as one array with those on other rows."""
+    x, weight = problem.x, problem.weight
+    if not isinstance(x, np.ndarray):
+        return False
+    if weight is not None and problem.rows is not None:
+        weight = weight[problem.rows]
+    is_gathered_in_c_order = shuffle or x.flags.c_contiguous
+    return bool(is_gathered_in_c_order and (weight is None or (weight > 0).all()))

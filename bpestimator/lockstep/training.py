@@ -1,0 +1,192 @@
+"""Training groups: members that are alike train as one array, each as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from math import ceil
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from bpestimator.estimators import blas_threads, finish, largest_product, publish
+from bpestimator.lockstep.grouping import SMALLEST_GROUP, TOO_FEW
+from bpestimator.lockstep.nested import network_of
+from bpestimator.lockstep.preparing import Member, Preparer
+from bpestimator.lockstep.requests import Alone, FitRequest, Fitted
+from bpestimator.training import (
+    Listener,
+    group_size,
+    stacked,
+    stacked_state,
+    train_in_lockstep,
+)
+
+TOO_LARGE = "networks too large to gain from lockstep"
+DROPPED_ENTRIES = "dropout of entries of a sparse matrix, which all would share"
+
+# The rows of members that train together are all in memory: at most so many bytes of them.
+MOST_BYTES = 2**28
+
+ListenerOf = Callable[[int], Listener]
+
+
+def fit_group(
+    requests: Sequence[FitRequest],
+    numbers: Sequence[int],
+    listener: ListenerOf | None = None,
+) -> dict[int, Fitted | Alone]:
+    """Fit requests that may train as one array.
+
+    Parameters
+    ----------
+    requests : sequence of FitRequest
+    numbers : sequence of int
+        Which of them; all of one key, see :func:`bpestimator.lockstep.grouping.key_of`.
+    listener : callable, optional
+        From the number of models in training to the hooks called for their epochs.
+
+    Returns
+    -------
+    dict
+        By number. A request is left to its own ``fit``, which may raise an error, if it cannot be
+        prepared or has too few companions.
+    """
+    found: dict[int, Fitted | Alone] = {}
+    waiting: list[Member] = []
+    preparer = Preparer()
+    for same_rows in by_rows(requests, numbers):
+        for prepared in preparer.members(requests, same_rows):
+            if not isinstance(prepared, Member):
+                found[prepared[0]] = prepared[1]
+                continue
+            obstacle = _obstacle_of_all(prepared, len(same_rows))
+            if obstacle is not None:
+                found |= dict.fromkeys(_left(numbers, found, waiting), Alone(obstacle))
+                return found | _fit_members(waiting, listener)
+            waiting.append(prepared)
+        if _bytes(waiting) > MOST_BYTES:
+            found |= _fit_members(waiting, listener)
+            waiting = []
+    return found | _fit_members(waiting, listener)
+
+
+def by_rows(requests: Sequence[FitRequest], numbers: Sequence[int]) -> list[list[int]]:
+    """Numbers of requests on the same rows; those on as many rows follow one another."""
+
+    def rows(number: int) -> tuple[int, ...]:
+        request = requests[number]
+        shared = (request.rows, request.validation_rows, request.sample_weight, request.data)
+        return request.n_rows, *map(id, shared)
+
+    places: dict[tuple[int, ...], list[int]] = {}
+    for number in numbers:
+        places.setdefault(rows(number), []).append(number)
+    return sorted(places.values(), key=lambda some: requests[some[0]].n_rows)
+
+
+def _left(
+    numbers: Sequence[int], found: dict[int, Fitted | Alone], waiting: Sequence[Member]
+) -> list[int]:
+    in_work = found.keys() | {member.number for member in waiting}
+    return [number for number in numbers if number not in in_work]
+
+
+def _obstacle_of_all(member: Member, n_on_its_rows: int) -> str | None:
+    """Why neither a member nor those to come can train in lockstep, as networks of one kind."""
+    if _at_once(member) < SMALLEST_GROUP:
+        return TOO_LARGE
+    is_sparse = not isinstance(member.task.problem.x, np.ndarray)
+    return TOO_FEW if is_sparse and n_on_its_rows < SMALLEST_GROUP else None
+
+
+def _at_once(member: Member) -> int:
+    """How many such models the cache holds."""
+    problem = member.task.problem
+    batch_size = member.training.batches.batch_size
+    return group_size(problem.spec, batch_size, problem.x.dtype.itemsize)
+
+
+def _bytes(members: Sequence[Member]) -> int:
+    each = {id(member.task.problem.x): member.n_bytes for member in members}
+    return sum(each.values())
+
+
+def _fit_members(
+    members: Sequence[Member], listener: ListenerOf | None
+) -> dict[int, Fitted | Alone]:
+    """Train members that are alike together, in groups that the cache holds."""
+    forms: dict[Hashable, list[Member]] = {}
+    for member in members:
+        forms.setdefault(member.form, []).append(member)
+    found: dict[int, Fitted | Alone] = {}
+    for alike in forms.values():
+        obstacle = _obstacle(alike)
+        if obstacle is not None:
+            found |= {member.number: Alone(obstacle) for member in alike}
+            continue
+        n_groups = ceil(len(alike) / _at_once(alike[0]))
+        for places in np.array_split(np.arange(len(alike)), n_groups):
+            found |= _fit_together([alike[place] for place in places], listener)
+    return found
+
+
+def _obstacle(alike: Sequence[Member]) -> str | None:
+    first = alike[0]
+    if len(alike) < SMALLEST_GROUP:
+        return TOO_FEW
+    is_sparse = not isinstance(first.task.problem.x, np.ndarray)
+    return DROPPED_ENTRIES if is_sparse and first.training.rules.drops_features else None
+
+
+def _fit_together(
+    group: Sequence[Member], listener: ListenerOf | None
+) -> dict[int, Fitted | Alone]:
+    """Train members as one array."""
+    start = perf_counter()
+    ended: dict[int, tuple[Member, list[Warning]]] = {}
+    reason = ""
+    try:
+        for place, warnings in _train(group, listener):
+            ended[place] = group[place], warnings
+    except Exception as error:  # a user's own object may not take many models: alone it may
+        reason = f"in a group it raises {type(error).__name__}: {error}"
+    seconds = (perf_counter() - start) / len(group)
+    return {
+        member.number: (
+            Fitted(member.wrap(member.estimator), [*member.warnings, *ended[place][1]], seconds)
+            if place in ended
+            else Alone(reason or "its fit fails")
+        )
+        for place, member in enumerate(group)
+    }
+
+
+def _train(
+    group: Sequence[Member], listener: ListenerOf | None
+) -> Iterator[tuple[int, list[Warning]]]:
+    """Train a group and publish each model as it ends; its place, and what it warns of."""
+    spec = group[0].task.problem.spec
+    n_hidden = len(spec.sizes) - 2
+    rules = [member.task.settings.rules(n_hidden) for member in group]
+    rates: list[Any] = [member.task.settings.initial_rate for member in group]
+    trainings = [member.training for member in group]
+    together = stacked(rules)
+    validate = [one.validate for one in trainings if one.validate is not None]
+    with blas_threads(largest_product(spec.sizes, trainings[0].batches.batch_size)):
+        for place, own_state, reason in train_in_lockstep(
+            spec,
+            [one.batches for one in trainings],
+            together,
+            stacked_state([one.state for one in trainings], rates, together),
+            validate=validate or None,
+            listener=listener,
+        ):
+            member = group[place]
+            own = member.training._replace(rules=rules[place], state=own_state, rate=rates[place])
+            try:
+                result = finish(member.task, own, reason)
+            except ValueError:  # the fit alone raises it again
+                continue
+            publish(network_of(member.estimator), member.task, result)
+            yield place, result.warnings

@@ -1,0 +1,69 @@
+"""Requests of a search: one for each candidate on each fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from bpestimator.lockstep import Data, FitRequest, nested_in, network_of
+
+
+class Requests(NamedTuple):
+    """What a search asks for, and what it must leave to the estimators' own ``fit``.
+
+    places : where in the search's order each request is: candidate * folds + fold
+    requests : list of FitRequest
+    alone : by place, why a fit cannot be requested
+    """
+
+    places: list[int]
+    requests: list[FitRequest]
+    alone: dict[int, str]
+
+
+def requests_of(
+    estimator: Any,
+    candidates: Sequence[dict[str, Any]],
+    folds: Sequence[np.ndarray],
+    data: Data,
+    params: Mapping[str, Any],
+) -> Requests:
+    """A request for each candidate on each fold; ``params`` are what else ``fit`` takes."""
+    found = Requests([], [], {})
+    for number, parameters in enumerate(candidates):
+        places = range(number * len(folds), (number + 1) * len(folds))
+        try:
+            one = clone(estimator).set_params(**clone(parameters, safe=False))
+        except Exception as error:  # the search sets them again, and raises it
+            found.alone.update(dict.fromkeys(places, f"a parameter is not allowed: {error}"))
+            continue
+        obstacle = _obstacle(one, params)
+        if obstacle is not None:
+            found.alone.update(dict.fromkeys(places, obstacle))
+            continue
+        weight = params.get(_weight_name(one))
+        found.places.extend(places)
+        found.requests.extend(FitRequest(one, data, rows, None, weight) for rows in folds)
+    return found
+
+
+def _obstacle(one: Any, params: Mapping[str, Any]) -> str | None:
+    """Why the candidate's fits cannot be requested; None if they can."""
+    if not set(params) <= {_weight_name(one)}:
+        return f"fit takes {', '.join(sorted(params))}"
+    is_nested = one is not network_of(one)
+    if params and is_nested and get_config()["enable_metadata_routing"]:
+        return "metadata routing says who gets the weights"
+    return None
+
+
+def _weight_name(one: Any) -> str:
+    """The parameter of ``fit`` that hands sample weights to the network."""
+    outer = [estimator for _, estimator in nested_in(one)]
+    steps = [est.steps[-1][0] for est in outer if type(est) is Pipeline]
+    return "__".join([*steps, "sample_weight"])
