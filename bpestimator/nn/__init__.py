@@ -71,6 +71,7 @@ from bpestimator.nn.output_activations import (
     Softmax,
 )
 from bpestimator.nn.products import SharedRows, SparseRows, rows_of
+from bpestimator.nn.recording import call, play
 from bpestimator.nn.regression_losses import (
     REGRESSION_LOSSES,
     AbsoluteError,
@@ -82,7 +83,6 @@ from bpestimator.nn.regression_losses import (
     Quantile,
     SquaredError,
 )
-from bpestimator.nn.tape import call, play
 from bpestimator.nn.workspace import Workspace
 
 __all__ = [

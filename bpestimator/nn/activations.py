@@ -3,43 +3,46 @@
 Each is one declared object: the function and its derivative stand side by side, both work
 in place on arrays of shape ``(..., batch, width)`` and keep the dtype. Where the derivative
 can be written in terms of the output ``a = f(z)``, ``z`` need not be kept; where it cannot,
-``forward`` leaves the derivative in a buffer of the workspace for ``backward``. Both yield
-their calls (see :mod:`bpestimator.nn.tape`).
+``forward`` leaves the derivative in a buffer of the workspace for ``backward``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf, pi, sqrt
+from math import inf, pi
+from math import sqrt as root
 from typing import ClassVar
 
-from numpy import (
+import numpy as np
+
+from bpestimator.nn.declared import Declared
+from bpestimator.nn.layout import Array, in_runs
+from bpestimator.nn.ranges import check_functions, check_range
+from bpestimator.nn.recording import (
     add,
+    call,
+    constant,
     copyto,
     exp,
+    expit,
     expm1,
     greater,
     logaddexp,
     maximum,
     minimum,
     multiply,
+    ndtr,
     negative,
-    shape,
     sign,
     subtract,
     tanh,
 )
-from scipy.special import expit, ndtr
-
-from bpestimator.nn.layout import Array, in_runs
-from bpestimator.nn.ranges import check_functions, check_range
-from bpestimator.nn.tape import Calls, call, constant
 from bpestimator.nn.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(Declared):
     """An elementwise function f and its derivative.
 
     Attributes
@@ -52,15 +55,18 @@ class Activation:
         What f(z) lies between.
     """
 
+    recorded_methods = ("forward", "backward")
+    renamed: ClassVar[Mapping[str, str]] = {"gain": "init_gain"}
+
     name: ClassVar[str]
     init_gain: ClassVar[float] = 6.0
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         """z := f(z)."""
         raise NotImplementedError
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         """delta := delta * f'(z), where a = f(z).
 
         ``a`` may be used up, if what is left of it still tells f'(z).
@@ -74,11 +80,11 @@ class Identity(Activation):
 
     name = "identity"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield from ()
+    def forward(self, z: Array, ws: Workspace) -> None:
+        pass
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        yield from ()
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,14 @@ class Logistic(Activation):
     init_gain = 2.0
     bounds = (0.0, 1.0)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield call(expit, z, z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        expit(z, z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         rest = ws.like(a)
-        yield call(multiply, delta, a, delta)
-        yield call(subtract, constant(1, a.dtype), a, rest)
-        yield call(multiply, delta, rest, delta)
+        multiply(delta, a, delta)
+        subtract(constant(1, a.dtype), a, rest)
+        multiply(delta, rest, delta)
 
 
 @dataclass(frozen=True)
@@ -110,14 +116,14 @@ class Tanh(Activation):
     name = "tanh"
     bounds = (-1.0, 1.0)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield call(tanh, z, z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        tanh(z, z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         slope = ws.like(a)
-        yield call(multiply, a, a, slope)
-        yield call(subtract, constant(1, a.dtype), slope, slope)
-        yield call(multiply, delta, slope, delta)
+        multiply(a, a, slope)
+        subtract(constant(1, a.dtype), slope, slope)
+        multiply(delta, slope, delta)
 
 
 @dataclass(frozen=True)
@@ -129,20 +135,20 @@ class ReLU(Activation):
 
     name = "relu"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         # NumPy takes half the time for the maximum of two arrays that it takes for that of
         # an array and a number.
         z = in_runs(z)
         zeros = ws.zeros(z.shape[-1:], z.dtype)
-        yield call(maximum, z, zeros, out=z)
+        maximum(z, zeros, out=z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         # On the bits, read as a whole number: its sign is 1 where a > 0, else 0, and a product with
         # that is 0 even for an infinite delta. NumPy would have to convert a mask of booleans.
         # In place, half as much memory passes through the cache.
         a, delta = (array.view(f"u{a.itemsize}") for array in (a, delta))
-        yield call(sign, a, a)
-        yield call(multiply, delta, a, delta)
+        sign(a, a)
+        multiply(delta, a, delta)
 
 
 @dataclass(frozen=True)
@@ -166,17 +172,17 @@ class LeakyReLU(Activation):
     def __post_init__(self) -> None:
         check_range(self, "slope", 0, 1)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         leaked = ws.like(z)
-        yield call(multiply, z, constant(self.slope, z.dtype), leaked)
-        yield call(maximum, z, leaked, out=z)
+        multiply(z, constant(self.slope, z.dtype), leaked)
+        maximum(z, leaked, out=z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         active, slope = ws.like(a, bool), ws.like(a)
-        yield call(greater, a, constant(0, a.dtype), active)
-        yield call(copyto, slope, constant(self.slope, a.dtype))
-        yield call(copyto, slope, constant(1, a.dtype), where=active)
-        yield call(multiply, delta, slope, delta)
+        greater(a, constant(0, a.dtype), active)
+        copyto(slope, constant(self.slope, a.dtype))
+        copyto(slope, constant(1, a.dtype), where=active)
+        multiply(delta, slope, delta)
 
 
 @dataclass(frozen=True)
@@ -201,23 +207,23 @@ class ELU(Activation):
     def __post_init__(self) -> None:
         check_range(self, "alpha", 0, inf, "()")
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         z = in_runs(z)
         zeros, below = ws.zeros(z.shape[-1:], z.dtype), ws.like(z)
-        yield call(minimum, z, zeros, out=below)
-        yield call(expm1, below, below)
-        yield call(multiply, below, constant(self.alpha, z.dtype), below)
-        yield call(maximum, z, zeros, out=z)
-        yield call(add, z, below, z)
+        minimum(z, zeros, out=below)
+        expm1(below, below)
+        multiply(below, constant(self.alpha, z.dtype), below)
+        maximum(z, zeros, out=z)
+        add(z, below, z)
         if self.scale != 1:
-            yield call(multiply, z, constant(self.scale, z.dtype), z)
+            multiply(z, constant(self.scale, z.dtype), z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         active, slope = ws.like(a, bool), ws.like(a)
-        yield call(greater, a, constant(0, a.dtype), active)
-        yield call(add, a, constant(self.scale * self.alpha, a.dtype), slope)
-        yield call(copyto, slope, constant(self.scale, a.dtype), where=active)
-        yield call(multiply, delta, slope, delta)
+        greater(a, constant(0, a.dtype), active)
+        add(a, constant(self.scale * self.alpha, a.dtype), slope)
+        copyto(slope, constant(self.scale, a.dtype), where=active)
+        multiply(delta, slope, delta)
 
 
 @dataclass(frozen=True)
@@ -245,23 +251,23 @@ class Softplus(Activation):
     name = "softplus"
     bounds = (0.0, inf)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield call(logaddexp, z, constant(0, z.dtype), z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        logaddexp(z, constant(0, z.dtype), z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         slope = ws.like(a)
-        yield call(negative, a, slope)
-        yield call(expm1, slope, slope)
-        yield call(negative, slope, slope)
-        yield call(multiply, delta, slope, delta)
+        negative(a, slope)
+        expm1(slope, slope)
+        negative(slope, slope)
+        multiply(delta, slope, delta)
 
 
 @dataclass(frozen=True)
 class _BySlope(Activation):
     """An activation whose ``forward`` leaves f'(z) in ``ws.slope(z)``, if there is one."""
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        yield call(multiply, delta, ws.slope(a), delta)
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        multiply(delta, ws.slope(a), delta)
 
 
 @dataclass(frozen=True)
@@ -273,17 +279,17 @@ class GELU(_BySlope):
 
     name = "gelu"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         probability, slope = ws.like(z), ws.slope(z)
-        yield call(ndtr, z, probability)
+        ndtr(z, probability)
         if slope is not None:
-            yield call(multiply, z, z, slope)
-            yield call(multiply, slope, constant(-0.5, z.dtype), slope)
-            yield call(exp, slope, slope)
-            yield call(multiply, slope, constant(1 / sqrt(2 * pi), z.dtype), slope)
-            yield call(multiply, slope, z, slope)
-            yield call(add, slope, probability, slope)
-        yield call(multiply, z, probability, z)
+            multiply(z, z, slope)
+            multiply(slope, constant(-0.5, z.dtype), slope)
+            exp(slope, slope)
+            multiply(slope, constant(1 / root(2 * pi), z.dtype), slope)
+            multiply(slope, z, slope)
+            add(slope, probability, slope)
+        multiply(z, probability, z)
 
 
 @dataclass(frozen=True)
@@ -295,15 +301,15 @@ class SiLU(_BySlope):
 
     name = "silu"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         s, slope, one = ws.like(z), ws.slope(z), constant(1, z.dtype)
-        yield call(expit, z, s)
+        expit(z, s)
         if slope is not None:
-            yield call(subtract, one, s, slope)
-            yield call(multiply, slope, z, slope)
-            yield call(add, slope, one, slope)
-            yield call(multiply, slope, s, slope)
-        yield call(multiply, z, s, z)
+            subtract(one, s, slope)
+            multiply(slope, z, slope)
+            add(slope, one, slope)
+            multiply(slope, s, slope)
+        multiply(z, s, z)
 
 
 @dataclass(frozen=True)
@@ -317,18 +323,18 @@ class Mish(_BySlope):
 
     name = "mish"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         t, rest, slope = ws.like(z), ws.like(z), ws.slope(z)
-        yield call(logaddexp, z, constant(0, z.dtype), t)
-        yield call(tanh, t, t)
+        logaddexp(z, constant(0, z.dtype), t)
+        tanh(t, t)
         if slope is not None:
-            yield call(expit, z, slope)
-            yield call(multiply, slope, z, slope)
-            yield call(multiply, t, t, rest)
-            yield call(subtract, constant(1, z.dtype), rest, rest)
-            yield call(multiply, slope, rest, slope)
-            yield call(add, slope, t, slope)
-        yield call(multiply, z, t, z)
+            expit(z, slope)
+            multiply(slope, z, slope)
+            multiply(t, t, rest)
+            subtract(constant(1, z.dtype), rest, rest)
+            multiply(slope, rest, slope)
+            add(slope, t, slope)
+        multiply(z, t, z)
 
 
 @dataclass(frozen=True)
@@ -362,19 +368,19 @@ class CustomActivation(_BySlope):
     def __post_init__(self) -> None:
         check_functions(self, "function", "derivative")
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         slope = ws.slope(z)
         if slope is not None:
-            yield call(_fill, slope, self.derivative, z, "derivative")
-        yield call(_fill, z, self.function, z, "function")
+            call(_fill, slope, self.derivative, z, "derivative")
+        call(_fill, z, self.function, z, "function")
 
 
 def _fill(out: Array, function: Callable[[Array], Array], z: Array, what: str) -> None:
     values = function(z)
-    if shape(values) != z.shape:
+    if np.shape(values) != z.shape:
         raise ValueError(
             f"The {what} of a CustomActivation must return an array of its input's shape, "
-            f"{z.shape}. Got {shape(values)}."
+            f"{z.shape}. Got {np.shape(values)}."
         )
     copyto(out, values, "same_kind")
 

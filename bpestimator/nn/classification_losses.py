@@ -14,7 +14,6 @@ from math import inf, prod
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy import add, log, maximum, minimum, multiply, power, subtract
 from scipy.special import xlogy
 
 from bpestimator.nn.activations import Activation, Logistic
@@ -22,16 +21,27 @@ from bpestimator.nn.layout import Array, Shape, in_memory
 from bpestimator.nn.losses import Canonical, Loss
 from bpestimator.nn.output_activations import Softmax
 from bpestimator.nn.ranges import check_range
+from bpestimator.nn.recording import (
+    add,
+    call,
+    constant,
+    log,
+    maximum,
+    minimum,
+    multiply,
+    power,
+    reduce_sum,
+    subtract,
+)
 from bpestimator.nn.regression_losses import REGRESSION_LOSSES, SquaredError
-from bpestimator.nn.tape import Calls, call, constant, reduce_sum
 from bpestimator.nn.workspace import Workspace
 
 
 def _inside_unit_interval(probability: Array) -> Any:
     """Clip to [eps, 1 - eps], eps of the dtype, so that no logarithm is infinite."""
     low, high = _ends(probability.dtype)
-    clipped = maximum(probability, low)
-    return minimum(clipped, high, out=clipped)
+    clipped = np.maximum(probability, low)
+    return np.minimum(clipped, high, out=clipped)
 
 
 @lru_cache
@@ -76,14 +86,14 @@ class SoftLogLoss(Canonical):
 
     def backward(
         self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+    ) -> None:
         # Where a row's y add up to 1, as they should, delta is p - y; in general p * sum(y) - y.
         total = ws.empty((*y.shape[:-1], 1), raw.dtype)
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield call(reduce_sum, y, -1, None, total, True)
-        yield call(multiply, raw, total, raw)
-        yield call(subtract, raw, y, raw)
+        output_activation.forward(raw, ws)
+        self.note(raw, y, record, ws)
+        reduce_sum(y, -1, None, total, True)
+        multiply(raw, total, raw)
+        subtract(raw, y, raw)
 
 
 @dataclass(frozen=True)
@@ -110,39 +120,39 @@ class LogLoss(Loss):
     def record_width(self, outputs: int) -> int:
         return 1
 
-    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> Calls:
+    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> None:
         place = ws.empty(prediction.shape[:-1], np.dtype(np.intp))
-        yield from self._note(prediction, y, record, place)
+        self._note(prediction, y, record, place)
 
-    def _note(self, prediction: Array, y: Array, record: Array, place: Array) -> Calls:
+    def _note(self, prediction: Array, y: Array, record: Array, place: Array) -> None:
         """As :meth:`note`; ``place`` receives where in memory each row's true class lies."""
         entries, places = in_memory(prediction)
-        yield call(add, np.ascontiguousarray(places[..., 0]), y, place)
-        yield call(entries.take, place, None, record[..., 0], "clip")
+        add(np.ascontiguousarray(places[..., 0]), y, place)
+        call(entries.take, place, None, record[..., 0], "clip")
 
     def backward(
         self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+    ) -> None:
         place = ws.empty(raw.shape[:-1], np.dtype(np.intp))
         excess = ws.empty(raw.shape[:-1], raw.dtype)
         entries, _ = in_memory(raw)
-        yield from output_activation.forward(raw, ws)
-        yield from self._note(raw, y, record, place)
-        yield call(subtract, record[..., 0], constant(1, raw.dtype), excess)
-        yield call(entries.put, place, excess, "clip")
+        output_activation.forward(raw, ws)
+        self._note(raw, y, record, place)
+        subtract(record[..., 0], constant(1, raw.dtype), excess)
+        call(entries.put, place, excess, "clip")
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         log_p = xlogy(1.0, _inside_unit_interval(record[..., 0]))
         total: Any = log_p.shape[-1]
         if weight is not None:
             log_p = log_p * weight
-            total = reduce_sum(weight, -1, np.float64)[..., None]
+            total = np.add.reduce(weight, -1, np.float64)[..., None]
         # Summed class by class first: the order of scikit-learn's one-hot average.
         n_batches = prod(log_p.shape[:-1])
         place = (_first_sums(log_p.shape[:-1], outputs) + y).ravel()
         sums = np.bincount(place, log_p.ravel(), minlength=n_batches * outputs)
         means = sums.reshape((*log_p.shape[:-1], outputs)) / total
-        return -reduce_sum(means, -1)
+        return -np.add.reduce(means, -1)
 
 
 @lru_cache(maxsize=64)
@@ -196,31 +206,31 @@ class Focal(Loss):
 
     def backward(
         self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+    ) -> None:
         pull = ws.like(raw)
         total = ws.empty((*raw.shape[:-1], 1), raw.dtype)
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield from self._pull(raw, pull, ws)
-        yield call(multiply, pull, y, pull)
-        yield call(reduce_sum, pull, -1, None, total, True)
-        yield call(multiply, raw, total, raw)
-        yield call(subtract, pull, raw, raw)
+        output_activation.forward(raw, ws)
+        self.note(raw, y, record, ws)
+        self._pull(raw, pull, ws)
+        multiply(pull, y, pull)
+        reduce_sum(pull, -1, None, total, True)
+        multiply(raw, total, raw)
+        subtract(pull, raw, raw)
 
-    def _pull(self, p: Array, out: Array, ws: Workspace) -> Calls:
+    def _pull(self, p: Array, out: Array, ws: Workspace) -> None:
         """out := w, were p the probability of the true class."""
         inside, rest = ws.like(p), ws.like(p)
         low, high = _ends(p.dtype)
-        yield call(maximum, p, low, out=inside)
-        yield call(minimum, inside, high, out=inside)
-        yield call(log, inside, out)
-        yield call(multiply, out, inside, out)
-        yield call(multiply, out, constant(self.gamma, p.dtype), out)
-        yield call(subtract, constant(1, p.dtype), inside, inside)
-        yield call(power, inside, constant(self.gamma - 1, p.dtype), rest)
-        yield call(multiply, out, rest, out)
-        yield call(multiply, rest, inside, rest)
-        yield call(subtract, out, rest, out)
+        maximum(p, low, out=inside)
+        minimum(inside, high, out=inside)
+        log(inside, out)
+        multiply(out, inside, out)
+        multiply(out, constant(self.gamma, p.dtype), out)
+        subtract(constant(1, p.dtype), inside, inside)
+        power(inside, constant(self.gamma - 1, p.dtype), rest)
+        multiply(out, rest, out)
+        multiply(rest, inside, rest)
+        subtract(out, rest, out)
 
 
 @dataclass(frozen=True)
@@ -243,20 +253,20 @@ class BinaryFocal(Focal):
 
     def backward(
         self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+    ) -> None:
         q, pull = ws.like(raw), ws.like(raw)
         pull_back = ws.like(raw)
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield call(subtract, constant(1, raw.dtype), raw, q)
-        yield from self._pull(raw, pull, ws)
-        yield from self._pull(q, pull_back, ws)
-        yield call(multiply, pull, q, pull)
-        yield call(multiply, pull, y, pull)
-        yield call(multiply, pull_back, raw, pull_back)
-        yield call(subtract, y, constant(1, raw.dtype), raw)
-        yield call(multiply, pull_back, raw, pull_back)
-        yield call(add, pull, pull_back, raw)
+        output_activation.forward(raw, ws)
+        self.note(raw, y, record, ws)
+        subtract(constant(1, raw.dtype), raw, q)
+        self._pull(raw, pull, ws)
+        self._pull(q, pull_back, ws)
+        multiply(pull, q, pull)
+        multiply(pull, y, pull)
+        multiply(pull_back, raw, pull_back)
+        subtract(y, constant(1, raw.dtype), raw)
+        multiply(pull_back, raw, pull_back)
+        add(pull, pull_back, raw)
 
 
 CLASSIFICATION_LOSSES: Mapping[str, Loss] = {

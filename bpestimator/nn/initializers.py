@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from bpestimator.nn.declared import Declared
 from bpestimator.nn.layout import Array, Layout, Shape, zeros_buffer
 from bpestimator.nn.ranges import check_range
 
@@ -21,7 +22,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Initializer:
+class Initializer(Declared):
     """How the weights of a layer are drawn; its biases begin at 0 unless it says otherwise.
 
     Attributes

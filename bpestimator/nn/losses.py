@@ -12,27 +12,27 @@ with any other output activation the chain rule gives it.
 
 A step needs delta only; the value is for the learning curve. So :meth:`Loss.backward` writes
 down what each row's penalty depends on (its record) and :meth:`Loss.value` turns the
-records of many batches into their mean penalties at once. Links and losses yield
-their calls (see :mod:`bpestimator.nn.tape`).
+records of many batches into their mean penalties at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy import copyto, multiply, subtract
 
 from bpestimator.nn.activations import Activation
+from bpestimator.nn.declared import Declared
 from bpestimator.nn.layout import Array
-from bpestimator.nn.tape import Calls, call, play, reduce_sum
+from bpestimator.nn.recording import copyto, multiply, subtract
 from bpestimator.nn.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Declared):
     """A penalty on predictions.
 
     Attributes
@@ -51,6 +51,9 @@ class Loss:
         Whether y is an integer label per row, shape ``(..., batch)``, rather than a
         number per output, shape ``(..., batch, outputs)``.
     """
+
+    recorded_methods = ("backward", "slope", "note")
+    renamed: ClassVar[Mapping[str, str]] = {"link": "output_activation"}
 
     name: ClassVar[str]
     output_activation: ClassVar[Activation]
@@ -80,28 +83,28 @@ class Loss:
         """The penalty of each prediction, of the same shape; a row's are summed."""
         raise NotImplementedError
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
         """out := d penalty / d prediction."""
         raise NotImplementedError
 
-    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> Calls:
+    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> None:
         """record := what :meth:`value` needs, of shape ``(..., batch, record_width)``."""
-        yield call(copyto, record, prediction)
+        copyto(record, prediction)
 
     def backward(
         self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+    ) -> None:
         """raw := d(penalty of a row) / d raw, row by row, and note the record.
 
         Nothing is averaged: the sum over rows is divided by their total weight when the
         gradient is complete, as scikit-learn does.
         """
         slope = ws.like(raw)
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield from self.slope(raw, y, slope, ws)
-        yield from output_activation.backward(raw, slope, ws)
-        yield call(copyto, raw, slope)
+        output_activation.forward(raw, ws)
+        self.note(raw, y, record, ws)
+        self.slope(raw, y, slope, ws)
+        output_activation.backward(raw, slope, ws)
+        copyto(raw, slope)
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
         """Mean penalty over the rows of each batch, as scikit-learn reports it.
@@ -117,7 +120,7 @@ class Loss:
         -------
         ndarray of shape (...)
         """
-        return reduce_sum(mean_over_rows(self.penalty(record, y), weight), -1)
+        return np.add.reduce(mean_over_rows(self.penalty(record, y), weight), -1)
 
 
 @dataclass(frozen=True)
@@ -126,33 +129,33 @@ class Canonical(Loss):
 
     def backward(
         self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+    ) -> None:
         if output_activation != self.output_activation:
-            yield from super().backward(raw, y, record, output_activation, ws)
+            super().backward(raw, y, record, output_activation, ws)
             return
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield call(subtract, raw, y, raw)
+        output_activation.forward(raw, ws)
+        self.note(raw, y, record, ws)
+        subtract(raw, y, raw)
 
 
 def mean_over_rows(penalties: Array, weight: Array | None) -> Any:
     """Weighted mean of (..., batch, outputs) along the batch, in float64."""
     if weight is None:
-        total = reduce_sum(penalties, axis=-2, dtype=np.float64)
+        total = np.add.reduce(penalties, axis=-2, dtype=np.float64)
         return total / penalties.shape[-2]
-    weighted = reduce_sum(penalties * weight[..., None], axis=-2, dtype=np.float64)
-    return weighted / reduce_sum(weight, axis=-1, dtype=np.float64)[..., None]
+    weighted = np.add.reduce(penalties * weight[..., None], axis=-2, dtype=np.float64)
+    return weighted / np.add.reduce(weight, axis=-1, dtype=np.float64)[..., None]
 
 
 def mean_loss(loss: Loss, predictions: Array, y: Array, weight: Array | None) -> float:
     """Mean penalty of one model's predictions, of shape (rows, outputs)."""
     rows, outputs = predictions.shape
     record = np.empty((rows, loss.record_width(outputs)), predictions.dtype)
-    play(loss.note(predictions, y, record, Workspace((), rows, backward=False)))
+    loss.note(predictions, y, record, Workspace((), rows, backward=False))
     return float(loss.value(record, y, weight, outputs))
 
 
-def squared_errors(prediction: Array, y: Array, out: Array) -> Calls:
+def squared_errors(prediction: Array, y: Array, out: Array) -> None:
     """out := (prediction - y)^2."""
-    yield call(subtract, prediction, y, out)
-    yield call(multiply, out, out, out)
+    subtract(prediction, y, out)
+    multiply(out, out, out)

@@ -6,8 +6,6 @@ a_0 = x. With delta_k = d loss / d z_k, the chain rule gives, from the last laye
     dW_k = a_{k-1}^T delta_k,    db_k = sum of delta_k over the batch,
     delta_{k-1} = (delta_k W_k^T) * f'_{k-1}(z_{k-1}).
 
-Both passes yield their calls (see :mod:`bpestimator.nn.tape`).
-
 Source: Rumelhart, Hinton and Williams, "Learning representations by back-propagating
 errors", Nature 323 (1986).
 """
@@ -20,7 +18,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy import multiply
 
 from bpestimator.nn.activations import Activation
 from bpestimator.nn.layout import Array, Layout, Views, empty_buffer
@@ -34,8 +31,8 @@ from bpestimator.nn.products import (
     product_with_transposed,
     rows_of,
 )
+from bpestimator.nn.recording import Computation, multiply
 from bpestimator.nn.regression_losses import REGRESSION_LOSSES
-from bpestimator.nn.tape import Calls, call, play
 from bpestimator.nn.workspace import Workspace
 
 # OpenBLAS takes another kernel for few rows, so rows computed in chunks may differ in the
@@ -79,7 +76,7 @@ class NetworkSpec:
 Inputs = Array | Rows | RowsWithOnes
 
 
-def forward(x: Inputs, params: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
+def forward(x: Inputs, params: Views, spec: NetworkSpec, ws: Workspace) -> None:
     """Fill ``ws.outputs``, the last of them with the raw outputs.
 
     ``x`` has shape (..., batch, features), or is a sparse matrix shared by all models, or what
@@ -88,15 +85,15 @@ def forward(x: Inputs, params: Views, spec: NetworkSpec, ws: Workspace) -> Calls
     a = x
     for k, z in enumerate(ws.outputs):
         if k in ws.masks:
-            yield call(multiply, a, ws.masks[k], ws.masked[k])
+            multiply(a, ws.masks[k], ws.masked[k])
             a = ws.masked[k]
-        yield from weighted_sum(a, params, k, z, ws)
+        weighted_sum(a, params, k, z, ws)
         if k < len(spec.activations):
-            yield from spec.activations[k].forward(z, ws)
+            spec.activations[k].forward(z, ws)
         a = z
 
 
-def backward(x: Inputs, params: Views, grads: Views, spec: NetworkSpec, ws: Workspace) -> Calls:
+def backward(x: Inputs, params: Views, grads: Views, spec: NetworkSpec, ws: Workspace) -> None:
     """Write the gradient of the summed loss, every entry of ``grads``.
 
     ``ws`` holds what :func:`forward` left, except that the loss has turned the raw outputs
@@ -105,35 +102,35 @@ def backward(x: Inputs, params: Views, grads: Views, spec: NetworkSpec, ws: Work
     inputs = [ws.masked.get(k, a) for k, a in enumerate([x, *ws.outputs[:-1]])]
     for k in range(len(inputs) - 1, -1, -1):
         delta = ws.deltas[k]
-        yield from weighted_sum_gradients(inputs[k], delta, grads, k, ws)
+        weighted_sum_gradients(inputs[k], delta, grads, k, ws)
         if k > 0:
             below, delta_below = ws.outputs[k - 1], ws.deltas[k - 1]
-            yield from product_with_transposed(delta, params.weights[k], delta_below, ws)
+            product_with_transposed(delta, params.weights[k], delta_below, ws)
             if k in ws.masks:
-                yield call(multiply, delta_below, ws.masks[k], delta_below)
-            yield from spec.activations[k - 1].backward(below, delta_below, ws)
+                multiply(delta_below, ws.masks[k], delta_below)
+            spec.activations[k - 1].backward(below, delta_below, ws)
 
 
-def weighted_sum(a: Inputs, params: Views, k: int, z: Array, ws: Workspace) -> Calls:
+def weighted_sum(a: Inputs, params: Views, k: int, z: Array, ws: Workspace) -> None:
     """z_k := a_{k-1} W_k + b_k."""
     if isinstance(a, RowsWithOnes):
         if a.to_add is not None:
-            yield from product(a.to_add, params.first, z, ws)
+            product(a.to_add, params.first, z, ws)
             return
         a = a.plain
-    yield from product(a, params.weights[k], z, ws)
-    yield from add_to_rows(z, params.biases[k], ws)
+    product(a, params.weights[k], z, ws)
+    add_to_rows(z, params.biases[k], ws)
 
 
-def weighted_sum_gradients(a: Inputs, delta: Array, grads: Views, k: int, ws: Workspace) -> Calls:
+def weighted_sum_gradients(a: Inputs, delta: Array, grads: Views, k: int, ws: Workspace) -> None:
     """dW_k := a_{k-1}^T delta_k, and db_k := sum of delta_k over the batch."""
     if isinstance(a, RowsWithOnes):
         if a.to_sum is not None:
-            yield from product_and_sum(a.to_sum, delta, grads.first, ws)
+            product_and_sum(a.to_sum, delta, grads.first, ws)
             return
         a = a.plain
-    yield from product_transposed(a, delta, grads.weights[k], ws)
-    yield from sum_of_rows(delta, grads.biases[k], ws)
+    product_transposed(a, delta, grads.weights[k], ws)
+    sum_of_rows(delta, grads.biases[k], ws)
 
 
 class Predictor:
@@ -148,11 +145,10 @@ class Predictor:
     """
 
     def __init__(self, x: Any, spec: NetworkSpec, dtype: Any) -> None:
+        self._x, self._spec = rows_of(x), spec
         self._flat = empty_buffer(spec.layout.n_parameters, dtype)
-        ws = Workspace(spec.sizes, x.shape[0], (), dtype, False)
-        self._predictions = ws.outputs[-1]
-        self._calls = list(forward(rows_of(x), spec.layout.bind(self._flat), spec, ws))
-        self._calls += spec.output_activation.forward(self._predictions, ws)
+        self._ws = Workspace(spec.sizes, x.shape[0], (), dtype, False)
+        self._compute = Computation(self._forward)
 
     def __call__(self, params: Array) -> Array:
         """Predictions of shape (rows, outputs), in a buffer that the next call overwrites.
@@ -160,8 +156,12 @@ class Predictor:
         ``params`` is of shape (P,).
         """
         np.copyto(self._flat, params)
-        play(self._calls)
-        return self._predictions
+        self._compute()
+        return self._ws.outputs[-1]
+
+    def _forward(self) -> None:
+        forward(self._x, self._spec.layout.bind(self._flat), self._spec, self._ws)
+        self._spec.output_activation.forward(self._ws.outputs[-1], self._ws)
 
 
 def predict(x: Any, params: Views, spec: NetworkSpec, *, workers: int = 1) -> Array:
@@ -217,6 +217,6 @@ def predict(x: Any, params: Views, spec: NetworkSpec, *, workers: int = 1) -> Ar
 def _predict_part(x: Any, params: Views, spec: NetworkSpec, ws: Workspace) -> Array:
     """Predictions for all rows at once, in the last buffer of ``ws``."""
     ws.rewind()
-    play(forward(rows_of(x), params, spec, ws))
-    play(spec.output_activation.forward(ws.outputs[-1], ws))
+    forward(rows_of(x), params, spec, ws)
+    spec.output_activation.forward(ws.outputs[-1], ws)
     return ws.outputs[-1]

@@ -18,11 +18,10 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import copyto
 
 from bpestimator.nn.layout import Array
 from bpestimator.nn.products import SMALL_PRODUCT, SharedRows, product_transposed
-from bpestimator.nn.tape import Calls, call, reduce_sum
+from bpestimator.nn.recording import copyto, dot, reduce_sum
 from bpestimator.nn.workspace import Workspace
 
 # For more features, copying the rows takes as long as is won.
@@ -78,35 +77,35 @@ def _columns(x: Array | SharedRows, n: int) -> Array | SharedRows:
     return x[..., :n]
 
 
-def product_and_sum(to_sum: Array | SharedRows, delta: Array, grads: Array, ws: Workspace) -> Calls:
+def product_and_sum(to_sum: Array | SharedRows, delta: Array, grads: Array, ws: Workspace) -> None:
     """grads := [x 1]^T delta, of shape lead + (features + 1, units)."""
     *lead, n_grads, units = grads.shape
     part = to_sum.parts[0][1] if isinstance(to_sum, SharedRows) else to_sum
     if part.shape[-1] == n_grads:
-        yield from product_transposed(to_sum, delta, grads, ws)
+        product_transposed(to_sum, delta, grads, ws)
         return
     wider = ws.empty((*lead, n_grads + 1, units), grads.dtype)
-    yield from product_transposed(to_sum, delta, wider, ws)
-    yield call(copyto, grads, wider[..., :-1, :])
+    product_transposed(to_sum, delta, wider, ws)
+    copyto(grads, wider[..., :-1, :])
 
 
-def sum_of_rows(delta: Array, out: Array, ws: Workspace) -> Calls:
+def sum_of_rows(delta: Array, out: Array, ws: Workspace) -> None:
     """out := sum over the batch."""
     *lead, rows, units = delta.shape
     if not lead and sums_alike(rows, units, delta.dtype):
         ones, sums = ws.empty((rows, 2), delta.dtype), ws.empty((2, units), delta.dtype)
         ones.fill(1)
-        yield call(np.ndarray.dot, ones.T, delta, sums)
-        yield call(copyto, out, sums[:1])
+        dot(ones.T, delta, sums)
+        copyto(out, sums[:1])
     elif not lead or units == 1:  # a single column is summed in another order
-        yield call(reduce_sum, delta, -2, None, out, True)
+        reduce_sum(delta, -2, None, out, True)
     else:
         by_row, piece = delta, ws.like(out)
         if delta.flags.c_contiguous:
             by_row = ws.row_by_row(delta)
-            yield call(copyto, by_row, delta)
-        yield call(reduce_sum, by_row, -2, None, piece, True)
-        yield call(copyto, out, piece)
+            copyto(by_row, delta)
+        reduce_sum(by_row, -2, None, piece, True)
+        copyto(out, piece)
 
 
 @lru_cache(maxsize=1024)

@@ -11,14 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-import numpy as np
-from numpy import copyto, divide, exp, logaddexp, multiply, subtract
-from scipy.special import expit
-
 from bpestimator.nn.activations import ACTIVATIONS, Activation
 from bpestimator.nn.layout import Array
 from bpestimator.nn.products import FEW_COLUMNS, sum_of_columns
-from bpestimator.nn.tape import Calls, call, constant, reduce_max, reduce_sum
+from bpestimator.nn.recording import (
+    accumulate,
+    constant,
+    copyto,
+    divide,
+    exp,
+    expit,
+    logaddexp,
+    multiply,
+    reduce_max,
+    reduce_sum,
+    subtract,
+)
 from bpestimator.nn.workspace import Workspace
 
 
@@ -29,11 +37,11 @@ class Exp(Activation):
     name = "exp"
     bounds = (0.0, inf)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield call(exp, z, z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        exp(z, z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        yield call(multiply, delta, a, delta)
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        multiply(delta, a, delta)
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Softmax(Activation):
     name = "softmax"
     bounds = (0.0, 1.0)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         lead, outputs = z.shape[:-1], z.shape[-1]
         row_max, row_sum = (ws.empty(lead, z.dtype) for _ in range(2))
         long_columns = 1 < outputs <= row_max.size
@@ -54,28 +62,28 @@ class Softmax(Activation):
             # Ten numbers at a time, or three, are half calls; columns are long.
             columns = ws.empty((outputs, *lead), z.dtype)
             by_row = columns.transpose(*range(1, z.ndim), 0)
-            yield call(copyto, by_row, z)
-            yield call(reduce_max, columns, 0, None, row_max)
+            copyto(by_row, z)
+            reduce_max(columns, 0, None, row_max)
         else:
-            yield call(reduce_max, z, -1, None, row_max)
+            reduce_max(z, -1, None, row_max)
         if long_columns and outputs <= FEW_COLUMNS:
-            yield call(subtract, columns, row_max, columns)
-            yield call(exp, columns, columns)
-            yield from sum_of_columns(columns, row_sum, ws)
-            yield call(divide, columns, row_sum, z.transpose(-1, *range(z.ndim - 1)))
+            subtract(columns, row_max, columns)
+            exp(columns, columns)
+            sum_of_columns(columns, row_sum, ws)
+            divide(columns, row_sum, z.transpose(-1, *range(z.ndim - 1)))
         else:
-            yield call(subtract, z, row_max[..., None], z)
-            yield call(exp, z, z)
-            yield call(reduce_sum, z, -1, None, row_sum)
-            yield call(divide, z, row_sum[..., None], z)
+            subtract(z, row_max[..., None], z)
+            exp(z, z)
+            reduce_sum(z, -1, None, row_sum)
+            divide(z, row_sum[..., None], z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         shared = ws.empty((*a.shape[:-1], 1), a.dtype)
         weighted = ws.like(a)
-        yield call(multiply, delta, a, weighted)
-        yield call(reduce_sum, weighted, -1, None, shared, True)
-        yield call(multiply, a, shared, delta)
-        yield call(subtract, weighted, delta, delta)
+        multiply(delta, a, weighted)
+        reduce_sum(weighted, -1, None, shared, True)
+        multiply(a, shared, delta)
+        subtract(weighted, delta, delta)
 
 
 @dataclass(frozen=True)
@@ -102,23 +110,23 @@ class Increasing(Activation):
     def bounds(self) -> tuple[float, float]:  # type: ignore[override]
         return self.outer.bounds
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         summed, steps = ws.like(z), z[..., 1:]
         slope = ws.slope(z, part="steps")
         if slope is not None:
-            yield call(expit, steps, slope[..., 1:])
-        yield call(logaddexp, steps, constant(0, z.dtype), steps)
-        yield call(np.add.accumulate, z, -1, None, summed)
-        yield call(copyto, z, summed)
-        yield from self.outer.forward(z, ws)
+            expit(steps, slope[..., 1:])
+        logaddexp(steps, constant(0, z.dtype), steps)
+        accumulate(z, -1, None, summed)
+        copyto(z, summed)
+        self.outer.forward(z, ws)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         summed, slope = ws.like(a), ws.slope(a, part="steps")
         assert slope is not None
-        yield from self.outer.backward(a, delta, ws)
-        yield call(np.add.accumulate, delta[..., ::-1], -1, None, summed[..., ::-1])
-        yield call(multiply, summed[..., 1:], slope[..., 1:], summed[..., 1:])
-        yield call(copyto, delta, summed)
+        self.outer.backward(a, delta, ws)
+        accumulate(delta[..., ::-1], -1, None, summed[..., ::-1])
+        multiply(summed[..., 1:], slope[..., 1:], summed[..., 1:])
+        copyto(delta, summed)
 
 
 # What a regressor's outputs may be bent by.

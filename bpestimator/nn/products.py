@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy import add, copyto
 
 from bpestimator.nn.layout import Array
-from bpestimator.nn.tape import Calls, call
+from bpestimator.nn.recording import add, call, copyto, dot, matmul
 from bpestimator.nn.workspace import Workspace
 
 # Sums of so few terms take OpenBLAS up to twice as long where the second factor is read column by
@@ -68,32 +67,32 @@ def rows_of(x: Any) -> Array | SparseRows:
     return x if isinstance(x, np.ndarray) else SparseRows(x)
 
 
-def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> Calls:
+def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
     """out := a b, over the last two axes."""
     if isinstance(a, SparseRows):
-        yield call(a.times, b, out)
+        call(a.times, b, out)
     elif isinstance(a, SharedRows):
         for models, rows in a.parts:
-            yield from product(rows, b[models], out[models], ws)
+            product(rows, b[models], out[models], ws)
     elif out.ndim == 2:
         # ndarray.dot spends half a microsecond less than matmul, but where it has to copy an
         # operand it may round otherwise than matmul, scikit-learn's way.
-        times = np.ndarray.dot if a.flags.forc else np.matmul
+        times = dot if a.flags.forc else matmul
         if not ws.in_parts:
-            yield call(times, a, b, out)
+            times(a, b, out)
             return
         for part in _parts(len(a), b.size):
-            yield call(times, a[part], b, out[part])
+            times(a[part], b, out[part])
     elif a.shape[-1] == 1:
         # BLAS has no kernel for columns times rows, and NumPy takes five times as long as BLAS
         # for two columns, the second of them zeros.
         two_columns = ws.zeros((*a.shape[:-1], 2), out.dtype)
         two_rows = ws.zeros((*b.shape[:-2], 2, b.shape[-1]), out.dtype)
-        yield call(copyto, two_columns[..., :1], a)
-        yield call(copyto, two_rows[..., :1, :], b)
-        yield call(np.matmul, two_columns, two_rows, out)
+        copyto(two_columns[..., :1], a)
+        copyto(two_rows[..., :1, :], b)
+        matmul(two_columns, two_rows, out)
     else:
-        yield call(np.matmul, a, b, out)
+        matmul(a, b, out)
 
 
 def _parts(rows: int, multiplications: int) -> list[slice]:
@@ -106,37 +105,37 @@ def _parts(rows: int, multiplications: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, rows, size)]
 
 
-def product_transposed(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> Calls:
+def product_transposed(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
     """out := a^T b, over the last two axes."""
     if isinstance(a, SparseRows):
-        yield call(a.transposed_times, b, out)
+        call(a.transposed_times, b, out)
     elif isinstance(a, SharedRows):
-        yield from product(a.transposed(), b, out, ws)
+        product(a.transposed(), b, out, ws)
     else:
-        yield from product(a.swapaxes(-1, -2), b, out, ws)
+        product(a.swapaxes(-1, -2), b, out, ws)
 
 
-def product_with_transposed(a: Array, b: Array, out: Array, ws: Workspace) -> Calls:
+def product_with_transposed(a: Array, b: Array, out: Array, ws: Workspace) -> None:
     """out := a b^T, over the last two axes."""
     transposed = b.swapaxes(-1, -2)
     if out.ndim > 2 and a.shape[-2] > 1 and a.shape[-1] in FEW_TERMS:
         in_order = ws.empty(transposed.shape, b.dtype)
-        yield call(copyto, in_order, transposed)
+        copyto(in_order, transposed)
         transposed = in_order
-    yield from product(a, transposed, out, ws)
+    product(a, transposed, out, ws)
 
 
-def add_to_rows(z: Array, row: Array, ws: Workspace) -> Calls:
+def add_to_rows(z: Array, row: Array, ws: Workspace) -> None:
     """z += row, to every row of the batch."""
     if z.ndim > 2 and not z.flags.c_contiguous:
         # Row by row in memory: with what is added in one piece, too, that is one long run.
         piece = ws.like(z[..., :1, :])
-        yield call(copyto, piece, row)
+        copyto(piece, row)
         row = piece
-    yield call(add, z, row, z)
+    add(z, row, z)
 
 
-def sum_of_columns(columns: Array, out: Array, ws: Workspace) -> Calls:
+def sum_of_columns(columns: Array, out: Array, ws: Workspace) -> None:
     """out := sum over the first axis, of two columns or more, at most ``FEW_COLUMNS``.
 
     Rounded as NumPy rounds sums of numbers side by side: the first eight are added up in pairs
@@ -145,9 +144,9 @@ def sum_of_columns(columns: Array, out: Array, ws: Workspace) -> Calls:
     so_far, *others = columns
     if len(columns) >= 8:
         fours, twos = (ws.empty((n, *out.shape), out.dtype) for n in (4, 2))
-        yield call(add, columns[0:8:2], columns[1:8:2], fours)
-        yield call(add, fours[::2], fours[1::2], twos)
+        add(columns[0:8:2], columns[1:8:2], fours)
+        add(fours[::2], fours[1::2], twos)
         so_far, *others = *twos, *columns[8:]
     for column in others:
-        yield call(add, so_far, column, out)
+        add(so_far, column, out)
         so_far = out

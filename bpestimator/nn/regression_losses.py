@@ -5,25 +5,14 @@ Below, r = prediction - y.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, log
+from math import inf
 from typing import Any
 
 import numpy as np
-from numpy import (
-    copyto,
-    divide,
-    greater,
-    logaddexp,
-    maximum,
-    minimum,
-    multiply,
-    sign,
-    subtract,
-    tanh,
-)
 from scipy.special import xlogy
 
 from bpestimator.nn.activations import Activation, Identity
@@ -31,7 +20,19 @@ from bpestimator.nn.layout import Array
 from bpestimator.nn.losses import Canonical, Loss, mean_over_rows, squared_errors
 from bpestimator.nn.output_activations import Exp, Increasing
 from bpestimator.nn.ranges import check_functions, check_range
-from bpestimator.nn.tape import Calls, call, constant, reduce_sum
+from bpestimator.nn.recording import (
+    call,
+    constant,
+    copyto,
+    divide,
+    greater,
+    maximum,
+    minimum,
+    multiply,
+    sign,
+    subtract,
+    tanh,
+)
 from bpestimator.nn.workspace import Workspace
 
 
@@ -53,23 +54,23 @@ class SquaredError(Canonical):
     def penalty(self, prediction: Array, y: Array) -> Any:
         return 0.5 * (prediction - y) ** 2
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
 
-    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> Calls:
-        yield from squared_errors(prediction, y, record)
+    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> None:
+        squared_errors(prediction, y, record)
 
     def backward(
         self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+    ) -> None:
         if output_activation != self.output_activation:
-            yield from super().backward(raw, y, record, output_activation, ws)
+            super().backward(raw, y, record, output_activation, ws)
             return
-        yield call(subtract, raw, y, raw)
-        yield call(multiply, raw, raw, record)
+        subtract(raw, y, raw)
+        multiply(raw, raw, record)
 
     def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
-        return 0.5 * (reduce_sum(mean_over_rows(record, weight), -1) / outputs)
+        return 0.5 * (np.add.reduce(mean_over_rows(record, weight), -1) / outputs)
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ class AbsoluteError(Loss):
     def penalty(self, prediction: Array, y: Array) -> Any:
         return np.abs(prediction - y)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
-        yield call(sign, out, out)
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
+        sign(out, out)
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,10 @@ class Huber(Loss):
         near = np.minimum(size, self.delta)
         return near * (size - 0.5 * near)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
-        yield call(minimum, out, constant(self.delta, out.dtype), out=out)
-        yield call(maximum, out, constant(-self.delta, out.dtype), out=out)
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
+        minimum(out, constant(self.delta, out.dtype), out=out)
+        maximum(out, constant(-self.delta, out.dtype), out=out)
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,11 @@ class LogCosh(Loss):
 
     def penalty(self, prediction: Array, y: Array) -> Any:
         size = np.abs(prediction - y)
-        return logaddexp(0, -2 * size) + size - log(2)
+        return np.logaddexp(0, -2 * size) + size - math.log(2)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
-        yield call(tanh, out, out)
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
+        tanh(out, out)
 
 
 @dataclass(frozen=True)
@@ -223,10 +224,10 @@ class Quantile(Loss):
         levels = np.asarray(self.levels, prediction.dtype)
         return np.maximum(levels * left, (levels - 1) * left)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
         above = ws.like(prediction, bool)
-        yield call(greater, prediction, y, above)
-        yield call(subtract, above, constant(self.levels, out.dtype), out)
+        greater(prediction, y, above)
+        subtract(above, constant(self.levels, out.dtype), out)
 
 
 @dataclass(frozen=True)
@@ -245,9 +246,9 @@ class Poisson(Canonical):
     def penalty(self, prediction: Array, y: Array) -> Any:
         return xlogy(y, y / prediction) - y + prediction
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(divide, y, prediction, out)
-        yield call(subtract, constant(1, out.dtype), out, out)
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        divide(y, prediction, out)
+        subtract(constant(1, out.dtype), out, out)
 
 
 @dataclass(frozen=True)
@@ -269,21 +270,21 @@ class Gamma(Loss):
         ratio = y / prediction
         return ratio - 1 - np.log(ratio)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
-        yield call(divide, out, prediction, out)
-        yield call(divide, out, prediction, out)
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
+        divide(out, prediction, out)
+        divide(out, prediction, out)
 
     def backward(
         self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+    ) -> None:
         if output_activation != self.output_activation:
-            yield from super().backward(raw, y, record, output_activation, ws)
+            super().backward(raw, y, record, output_activation, ws)
             return
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield call(divide, y, raw, raw)  # rather than (p - y) / p, where a large p would be inf
-        yield call(subtract, constant(1, raw.dtype), raw, raw)
+        output_activation.forward(raw, ws)
+        self.note(raw, y, record, ws)
+        divide(y, raw, raw)  # rather than (p - y) / p, where a large p would be inf
+        subtract(constant(1, raw.dtype), raw, raw)
 
 
 @dataclass(frozen=True)
@@ -330,8 +331,8 @@ class CustomLoss(Loss):
             raise ValueError(_wrong_shape("function", prediction, penalties))
         return penalties
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(_fill_slope, out, self.derivative, y, prediction)
+    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        call(_fill_slope, out, self.derivative, y, prediction)
 
 
 def _fill_slope(

@@ -14,7 +14,6 @@ import scipy.sparse as sp
 from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.ones import Alike, alike, rows_with_ones, with_ones
 from bpestimator.nn.products import SparseRows
-from bpestimator.nn.tape import reduce_sum
 from bpestimator.training.objective import Batch
 from bpestimator.training.streams import RandomStream
 
@@ -187,7 +186,8 @@ class Batches:
         if self.weight is not None and self.all_weight is not None:
             self.all_weight.take(rows, 0, self.weight[: rows.size], "clip")
             for batch in self.blocks[rows.size]:
-                batch.total[...] = reduce_sum(batch.weight)
+                assert batch.weight is not None
+                batch.total[...] = np.add.reduce(batch.weight)
 
 
 def _like(x: Array, rows: int) -> Array:

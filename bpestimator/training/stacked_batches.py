@@ -10,7 +10,6 @@ import numpy as np
 from bpestimator.nn.layout import Array, empty_buffer
 from bpestimator.nn.ones import with_ones
 from bpestimator.nn.products import SharedRows
-from bpestimator.nn.tape import reduce_sum
 from bpestimator.training.batches import Batches
 from bpestimator.training.objective import Batch
 from bpestimator.training.streams import RandomStream
@@ -92,7 +91,8 @@ class StackedBatches(Batches):
         if self._weight is not None:
             self._weight.take(rows_of_streams)
             for batch in self.blocks[rows_of_streams[0].size]:
-                reduce_sum(batch.weight, -1, None, batch.total, True)
+                assert batch.weight is not None
+                np.add.reduce(batch.weight, -1, out=batch.total, keepdims=True)
 
 
 class _Gathered:

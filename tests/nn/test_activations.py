@@ -17,8 +17,8 @@ from bpestimator.nn import (
     NetworkSpec,
     Workspace,
     forward,
-    play,
 )
+from bpestimator.nn.recording import recording
 
 BY_HAND = {
     "identity": lambda z: z,
@@ -39,7 +39,7 @@ POINTS = (-30.0, -3.0, -1.5, -0.25, 0.0, 0.5, 1.0, 4.0, 30.0)
 def applied(activation, z):
     z = np.array([z])
     ws = Workspace((z.size, z.size), 1, (), z.dtype)
-    play(activation.forward(z, ws))
+    activation.forward(z, ws)
     return z[0]
 
 
@@ -47,8 +47,8 @@ def slopes(activation, z):
     """f'(z), by the two passes."""
     a, delta = np.array([z]), np.ones((1, len(z)), np.asarray(z).dtype)
     ws = Workspace((a.size, a.size), 1, (), a.dtype)
-    play(activation.forward(a, ws))
-    play(activation.backward(a, delta, ws))
+    activation.forward(a, ws)
+    activation.backward(a, delta, ws)
     return delta[0]
 
 
@@ -107,7 +107,8 @@ def test_prediction_needs_no_slopes():
     spec = NetworkSpec((2, 3, 1), (Mish(),), LOSSES["squared_error"])
     ws = Workspace(spec.sizes, 4, (), float, False)
     params = spec.layout.bind(np.ones(spec.layout.n_parameters))
-    calls = list(forward(np.ones((4, 2)), params, spec, ws))
+    with recording() as calls:
+        forward(np.ones((4, 2)), params, spec, ws)
     assert len(calls) == 2 * 2 + 3  # two layers; log, tanh, product
     assert ws.slope(ws.outputs[0]) is None
 
@@ -131,6 +132,6 @@ def test_values_do_not_depend_on_their_place(name, shape):
     (layer,) = ws.outputs  # of several models, row by row in memory
     z = np.random.default_rng(0).normal(size=shape)
     layer[...] = z
-    play(ACTIVATIONS[name].forward(layer, ws))
+    ACTIVATIONS[name].forward(layer, ws)
     alone = applied(ACTIVATIONS[name], z.ravel()).reshape(shape)
     assert_allclose(layer, alone, rtol=1e-15, atol=1e-16)

@@ -16,7 +16,6 @@ from bpestimator.nn import (
     backward,
     forward,
     initial_parameters,
-    play,
     predict,
     rows_of,
 )
@@ -32,9 +31,9 @@ def gradient(spec, x, y, params):
     views, grads = spec.layout.bind(params), spec.layout.bind(grad)
     record = np.empty((*lead, rows, spec.loss.record_width(spec.sizes[-1])))
     x = rows_of(x)
-    play(forward(x, views, spec, ws))
-    play(spec.loss.backward(ws.outputs[-1], y, record, spec.output_activation, ws))
-    play(backward(x, views, grads, spec, ws))
+    forward(x, views, spec, ws)
+    spec.loss.backward(ws.outputs[-1], y, record, spec.output_activation, ws)
+    backward(x, views, grads, spec, ws)
     return grad, record
 
 
@@ -157,6 +156,6 @@ def test_losses_of_extreme_outputs_are_finite():
         raw = np.array([[1000.0, -1000.0, 0.0]])
         y = np.array([1]) if loss.takes_labels else np.array([[0.0, 1.0, 0.0]])
         record = np.empty((1, loss.record_width(3)))
-        play(loss.backward(raw, y, record, loss.output_activation, Workspace((3, 3), 1)))
+        loss.backward(raw, y, record, loss.output_activation, Workspace((3, 3), 1))
         assert np.isfinite(raw).all(), loss.name
         assert np.isfinite(loss.value(record, y, None, 3)), loss.name
