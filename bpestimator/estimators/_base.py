@@ -40,7 +40,7 @@ from bpestimator.nn import (
     initial_parameters,
     predict,
 )
-from bpestimator.nn.layout import Views
+from bpestimator.nn.parameters import Views
 
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 

@@ -28,7 +28,7 @@ from bpestimator.estimators._rate_finder import find_rate
 from bpestimator.estimators._threads import THREADED_PRODUCT, blas_threads, largest_product
 from bpestimator.estimators._validation import HeldOut, Validator, hold_out
 from bpestimator.nn import NetworkSpec
-from bpestimator.nn.layout import Layout, move
+from bpestimator.nn.parameters import Layout, move
 from bpestimator.training import (
     Batches,
     Clock,

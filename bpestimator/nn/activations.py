@@ -1,4 +1,4 @@
-"""Activations: how a layer bends its input, and how that bend scales the error.
+"""Activations: the function of each unit, and its derivative for backpropagation.
 
 Each is one declared object: the function and its derivative stand side by side, both work
 in place on arrays of shape ``(..., batch, width)`` and keep the dtype. Where the derivative
@@ -16,9 +16,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.checks import check_functions, check_range
 from bpestimator.nn.declared import Declared
-from bpestimator.nn.layout import Array, in_runs
-from bpestimator.nn.ranges import check_functions, check_range
+from bpestimator.nn.kernels.buffers import in_runs
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.recording import (
     add,
     call,
@@ -38,7 +40,6 @@ from bpestimator.nn.recording import (
     subtract,
     tanh,
 )
-from bpestimator.nn.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Activation(Declared):
     init_gain : float
         g in the bound sqrt(g / (fan_in + fan_out)) of the uniform initial weights.
     bounds : tuple of float
-        What f(z) lies between.
+        The lowest and the highest f(z).
     """
 
     recorded_methods = ("forward", "backward")
@@ -69,14 +70,14 @@ class Activation(Declared):
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         """delta := delta * f'(z), where a = f(z).
 
-        ``a`` may be used up, if what is left of it still tells f'(z).
+        ``a`` may be overwritten, if a second call would still find f'(z) from it.
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Identity(Activation):
-    """f(z) = z;  f'(z) = 1.  With it a deep network is still a linear model."""
+    """f(z) = z;  f'(z) = 1.  A deep network of such units is a linear model."""
 
     name = "identity"
 
@@ -120,10 +121,10 @@ class Tanh(Activation):
         tanh(z, z)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
-        slope = ws.like(a)
-        multiply(a, a, slope)
-        subtract(constant(1, a.dtype), slope, slope)
-        multiply(delta, slope, delta)
+        derivative = ws.like(a)
+        multiply(a, a, derivative)
+        subtract(constant(1, a.dtype), derivative, derivative)
+        multiply(delta, derivative, delta)
 
 
 @dataclass(frozen=True)
@@ -136,15 +137,15 @@ class ReLU(Activation):
     name = "relu"
 
     def forward(self, z: Array, ws: Workspace) -> None:
-        # NumPy takes half the time for the maximum of two arrays that it takes for that of
-        # an array and a number.
+        # The maximum of two arrays takes NumPy half the time of the maximum of an array and a
+        # number.
         z = in_runs(z)
         zeros = ws.zeros(z.shape[-1:], z.dtype)
         maximum(z, zeros, out=z)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
-        # On the bits, read as a whole number: its sign is 1 where a > 0, else 0, and a product with
-        # that is 0 even for an infinite delta. NumPy would have to convert a mask of booleans.
+        # On the bits, read as unsigned integers: their sign is 1 where a > 0, else 0, and a
+        # product with 0 is 0 even for an infinite delta. A boolean mask would need converting.
         # In place, half as much memory passes through the cache.
         a, delta = (array.view(f"u{a.itemsize}") for array in (a, delta))
         sign(a, a)
@@ -155,7 +156,7 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """f(z) = z where z > 0, else slope z;  f'(z) = 1 where z > 0, else slope.
 
-    Units that are off still pass some of the error down, so that none is off for good.
+    Units with z < 0 still pass some of delta down, so that they can learn.
 
     Source: Maas, Hannun and Ng, ICML 2013 workshop on deep learning.
 
@@ -178,11 +179,11 @@ class LeakyReLU(Activation):
         maximum(z, leaked, out=z)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
-        active, slope = ws.like(a, bool), ws.like(a)
+        active, derivative = ws.like(a, bool), ws.like(a)
         greater(a, constant(0, a.dtype), active)
-        copyto(slope, constant(self.slope, a.dtype))
-        copyto(slope, constant(1, a.dtype), where=active)
-        multiply(delta, slope, delta)
+        copyto(derivative, constant(self.slope, a.dtype))
+        copyto(derivative, constant(1, a.dtype), where=active)
+        multiply(delta, derivative, delta)
 
 
 @dataclass(frozen=True)
@@ -219,18 +220,18 @@ class ELU(Activation):
             multiply(z, constant(self.scale, z.dtype), z)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
-        active, slope = ws.like(a, bool), ws.like(a)
+        active, derivative = ws.like(a, bool), ws.like(a)
         greater(a, constant(0, a.dtype), active)
-        add(a, constant(self.scale * self.alpha, a.dtype), slope)
-        copyto(slope, constant(self.scale, a.dtype), where=active)
-        multiply(delta, slope, delta)
+        add(a, constant(self.scale * self.alpha, a.dtype), derivative)
+        copyto(derivative, constant(self.scale, a.dtype), where=active)
+        multiply(delta, derivative, delta)
 
 
 @dataclass(frozen=True)
 class SELU(ELU):
     """f(z) = 1.0507 elu(z) with alpha = 1.6733;  f' = 1.0507 where z > 0, else a + 1.7581.
 
-    The two numbers let the outputs of deep layers keep mean 0 and variance 1.
+    With these constants the outputs of deep layers keep mean 0 and variance 1.
 
     Source: Klambauer, Unterthiner, Mayr and Hochreiter, NeurIPS 2017 (arXiv 1706.02515), eq. 2.
     """
@@ -255,23 +256,23 @@ class Softplus(Activation):
         logaddexp(z, constant(0, z.dtype), z)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
-        slope = ws.like(a)
-        negative(a, slope)
-        expm1(slope, slope)
-        negative(slope, slope)
-        multiply(delta, slope, delta)
+        derivative = ws.like(a)
+        negative(a, derivative)
+        expm1(derivative, derivative)
+        negative(derivative, derivative)
+        multiply(delta, derivative, delta)
 
 
 @dataclass(frozen=True)
-class _BySlope(Activation):
-    """An activation whose ``forward`` leaves f'(z) in ``ws.slope(z)``, if there is one."""
+class _StoredDerivative(Activation):
+    """An activation whose ``forward`` stores f'(z) in ``ws.derivative(z)``, unless that is None."""
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
-        multiply(delta, ws.slope(a), delta)
+        multiply(delta, ws.derivative(a), delta)
 
 
 @dataclass(frozen=True)
-class GELU(_BySlope):
+class GELU(_StoredDerivative):
     """f(z) = z P(z);  f'(z) = P(z) + z p(z), with the normal distribution P, its density p.
 
     Source: Hendrycks and Gimpel, 2016 (arXiv 1606.08415), section 2; exact, not by tanh.
@@ -280,20 +281,20 @@ class GELU(_BySlope):
     name = "gelu"
 
     def forward(self, z: Array, ws: Workspace) -> None:
-        probability, slope = ws.like(z), ws.slope(z)
+        probability, derivative = ws.like(z), ws.derivative(z)
         ndtr(z, probability)
-        if slope is not None:
-            multiply(z, z, slope)
-            multiply(slope, constant(-0.5, z.dtype), slope)
-            exp(slope, slope)
-            multiply(slope, constant(1 / root(2 * pi), z.dtype), slope)
-            multiply(slope, z, slope)
-            add(slope, probability, slope)
+        if derivative is not None:
+            multiply(z, z, derivative)
+            multiply(derivative, constant(-0.5, z.dtype), derivative)
+            exp(derivative, derivative)
+            multiply(derivative, constant(1 / root(2 * pi), z.dtype), derivative)
+            multiply(derivative, z, derivative)
+            add(derivative, probability, derivative)
         multiply(z, probability, z)
 
 
 @dataclass(frozen=True)
-class SiLU(_BySlope):
+class SiLU(_StoredDerivative):
     """f(z) = z s(z);  f'(z) = s (1 + z (1 - s)), with s(z) = 1 / (1 + exp(-z)).  Also "swish".
 
     Source: Elfwing, Uchibe and Doya, 2017 (arXiv 1702.03118), eq. 8.
@@ -302,18 +303,18 @@ class SiLU(_BySlope):
     name = "silu"
 
     def forward(self, z: Array, ws: Workspace) -> None:
-        s, slope, one = ws.like(z), ws.slope(z), constant(1, z.dtype)
+        s, derivative, one = ws.like(z), ws.derivative(z), constant(1, z.dtype)
         expit(z, s)
-        if slope is not None:
-            subtract(one, s, slope)
-            multiply(slope, z, slope)
-            add(slope, one, slope)
-            multiply(slope, s, slope)
+        if derivative is not None:
+            subtract(one, s, derivative)
+            multiply(derivative, z, derivative)
+            add(derivative, one, derivative)
+            multiply(derivative, s, derivative)
         multiply(z, s, z)
 
 
 @dataclass(frozen=True)
-class Mish(_BySlope):
+class Mish(_StoredDerivative):
     """f(z) = z t;  f'(z) = t + z s(z) (1 - t^2), with t = tanh(log(1 + exp(z))).
 
     s(z) = 1 / (1 + exp(-z)).
@@ -324,21 +325,21 @@ class Mish(_BySlope):
     name = "mish"
 
     def forward(self, z: Array, ws: Workspace) -> None:
-        t, rest, slope = ws.like(z), ws.like(z), ws.slope(z)
+        t, rest, derivative = ws.like(z), ws.like(z), ws.derivative(z)
         logaddexp(z, constant(0, z.dtype), t)
         tanh(t, t)
-        if slope is not None:
-            expit(z, slope)
-            multiply(slope, z, slope)
+        if derivative is not None:
+            expit(z, derivative)
+            multiply(derivative, z, derivative)
             multiply(t, t, rest)
             subtract(constant(1, z.dtype), rest, rest)
-            multiply(slope, rest, slope)
-            add(slope, t, slope)
+            multiply(derivative, rest, derivative)
+            add(derivative, t, derivative)
         multiply(z, t, z)
 
 
 @dataclass(frozen=True)
-class CustomActivation(_BySlope):
+class CustomActivation(_StoredDerivative):
     """An activation of your own.
 
     Parameters
@@ -369,9 +370,9 @@ class CustomActivation(_BySlope):
         check_functions(self, "function", "derivative")
 
     def forward(self, z: Array, ws: Workspace) -> None:
-        slope = ws.slope(z)
-        if slope is not None:
-            call(_fill, slope, self.derivative, z, "derivative")
+        derivative = ws.derivative(z)
+        if derivative is not None:
+            call(_fill, derivative, self.derivative, z, "derivative")
         call(_fill, z, self.function, z, "function")
 
 

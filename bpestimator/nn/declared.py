@@ -12,8 +12,8 @@ from functools import wraps
 from inspect import isgeneratorfunction
 from typing import Any, ClassVar
 
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.recording import call
-from bpestimator.nn.workspace import Workspace
 
 PACKAGE = __name__.split(".")[0]
 

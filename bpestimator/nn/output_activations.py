@@ -1,8 +1,7 @@
-"""Links: what turns raw outputs into predictions, and takes the error back through it.
+"""Output activations: functions that turn raw outputs into predictions.
 
-An output activation is the output layer's activation: the same two functions side by side. An
-elementwise
-activation serves as one; the output activations here are those that only an output layer has.
+An output activation is the activation of the output layer, with its derivative beside it. Any
+elementwise activation can serve as one. The classes here are those that only an output layer has.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from math import inf
 
 from bpestimator.nn.activations import ACTIVATIONS, Activation
-from bpestimator.nn.layout import Array
-from bpestimator.nn.products import FEW_COLUMNS, sum_of_columns
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.products import FEW_COLUMNS, sum_of_columns
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.recording import (
     accumulate,
     constant,
@@ -27,7 +27,6 @@ from bpestimator.nn.recording import (
     reduce_sum,
     subtract,
 )
-from bpestimator.nn.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Softmax(Activation):
         row_max, row_sum = (ws.empty(lead, z.dtype) for _ in range(2))
         long_columns = 1 < outputs <= row_max.size
         if long_columns:
-            # Ten numbers at a time, or three, are half calls; columns are long.
+            # Rows of three or ten numbers cost a call each; columns are long.
             columns = ws.empty((outputs, *lead), z.dtype)
             by_row = columns.transpose(*range(1, z.ndim), 0)
             copyto(by_row, z)
@@ -88,11 +87,11 @@ class Softmax(Activation):
 
 @dataclass(frozen=True)
 class Increasing(Activation):
-    """p_j = g(z_0 + sum of softplus(z_i) over 0 < i <= j): outputs that never cross.
+    """p_j = g(z_0 + sum of softplus(z_i) over 0 < i <= j): outputs in increasing order.
 
-    softplus(z) = log(1 + exp(z)) is at least 0, so p_0 <= p_1 <= ... for any increasing g. A
-    change of z_i moves every p_j from the i-th on: delta_i := s(z_i) times the sum of
-    delta_j g'_j over j >= i, with s the derivative of softplus, and 1 in place of s(z_0).
+    softplus(z) = log(1 + exp(z)) is at least 0, so p_0 <= p_1 <= ... for any increasing g. Each
+    z_i changes every p_j with j >= i: delta_i := s(z_i) times the sum of delta_j g'_j over
+    j >= i, with s the derivative of softplus, and 1 in place of s(z_0).
 
     Parameters
     ----------
@@ -112,30 +111,30 @@ class Increasing(Activation):
 
     def forward(self, z: Array, ws: Workspace) -> None:
         summed, steps = ws.like(z), z[..., 1:]
-        slope = ws.slope(z, part="steps")
-        if slope is not None:
-            expit(steps, slope[..., 1:])
+        derivative = ws.derivative(z, part="steps")
+        if derivative is not None:
+            expit(steps, derivative[..., 1:])
         logaddexp(steps, constant(0, z.dtype), steps)
         accumulate(z, -1, None, summed)
         copyto(z, summed)
         self.outer.forward(z, ws)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
-        summed, slope = ws.like(a), ws.slope(a, part="steps")
-        assert slope is not None
+        summed, derivative = ws.like(a), ws.derivative(a, part="steps")
+        assert derivative is not None
         self.outer.backward(a, delta, ws)
         accumulate(delta[..., ::-1], -1, None, summed[..., ::-1])
-        multiply(summed[..., 1:], slope[..., 1:], summed[..., 1:])
+        multiply(summed[..., 1:], derivative[..., 1:], summed[..., 1:])
         copyto(delta, summed)
 
 
-# What a regressor's outputs may be bent by.
+# What users may choose for a regressor.
 OUTPUT_ACTIVATIONS: Mapping[str, Activation] = {
     **{name: ACTIVATIONS[name] for name in ("identity", "logistic", "tanh", "softplus")},
     "exp": Exp(),
 }
 
-# By the name that a fitted estimator tells in ``out_activation_``.
+# By the name in a fitted estimator's ``out_activation_``.
 ALL_OUTPUT_ACTIVATIONS: Mapping[str, Activation] = {
     **OUTPUT_ACTIVATIONS,
     "softmax": Softmax(),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.arrays import Array
 from bpestimator.nn.recording import (
     absolute,
     constant,

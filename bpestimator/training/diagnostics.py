@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.buffers import empty_buffer
 from bpestimator.nn.recording import call, copyto
 from bpestimator.training.objective import Objective
 

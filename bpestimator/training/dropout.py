@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, buffer_like, empty_buffer
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.buffers import buffer_like, empty_buffer
+from bpestimator.nn.kernels.products import SparseRows
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.network import Inputs
-from bpestimator.nn.products import SparseRows
 from bpestimator.nn.recording import call, constant, greater_equal, multiply
-from bpestimator.nn.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 
-from bpestimator.nn.layout import Array, Layout, move
-from bpestimator.nn.network import EXACT_ROWS, NetworkSpec
-from bpestimator.nn.products import SparseRows, rows_of
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.products import SparseRows, rows_of
+from bpestimator.nn.network import NetworkSpec
+from bpestimator.nn.parameters import Layout, move
+from bpestimator.nn.predict import EXACT_ROWS
 from bpestimator.nn.recording import Computation, add, call, copyto
 from bpestimator.training.objective import Batch, Objective
 from bpestimator.training.penalties import L2
@@ -86,7 +88,7 @@ class FullBatch:
         self._objective = Objective(spec, np.empty_like(params), penalty, layout=layout)
         lead = params.shape[:-1]
         rows = batch.y.shape[-1] if spec.loss.takes_labels else batch.y.shape[-2]
-        width = spec.loss.record_width(spec.sizes[-1])
+        width = spec.loss.n_terms(spec.sizes[-1])
         self._record = np.empty((*lead, rows, width), params.dtype)
         self._norms = np.empty((*lead, len(spec.sizes) - 1), params.dtype)
         self._write_gradient = Computation(self._gradient)

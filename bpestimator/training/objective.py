@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, Layout, empty_buffer
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.buffers import empty_buffer
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.network import Inputs, NetworkSpec, backward, forward
+from bpestimator.nn.parameters import Layout
 from bpestimator.nn.recording import constant, divide, multiply
-from bpestimator.nn.workspace import Workspace
 from bpestimator.training.dropout import Dropout
 from bpestimator.training.penalties import L2, squared_norms
 
@@ -96,7 +98,7 @@ class Objective:
         Parameters
         ----------
         batch : Batch
-        record : ndarray of shape lead + (batch, record_width)
+        record : ndarray of shape lead + (batch, n_terms)
             For the loss.
         norms : ndarray of shape lead + (layers,)
             For the penalty: the squared norm of each layer's weights.
@@ -158,7 +160,7 @@ class Objective:
 
         Parameters
         ----------
-        record : ndarray of shape lead + (batches, batch, record_width)
+        record : ndarray of shape lead + (batches, batch, n_terms)
         y, weight : ndarray of shape (..., batches, batch, ...)
         norms : ndarray of shape lead + (layers, batches)
         totals : float, or ndarray of shape (..., batches)

@@ -18,9 +18,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.checks import check_flag, check_range, power
 from bpestimator.nn.declared import Declared
-from bpestimator.nn.layout import Array, zeros_buffer
-from bpestimator.nn.ranges import check_flag, check_range, power
+from bpestimator.nn.kernels.buffers import zeros_buffer
 from bpestimator.nn.recording import (
     add,
     call,

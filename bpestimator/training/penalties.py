@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.arrays import Array
 from bpestimator.nn.recording import add, constant, dot, matmul, multiply
 
 

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from bpestimator.nn.checks import check_range, power
 from bpestimator.nn.declared import Declared
-from bpestimator.nn.ranges import check_range, power
 
 
 class Clock(NamedTuple):

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.buffers import empty_buffer
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.nn.recording import Computation
 from bpestimator.training.batches import Batches
@@ -98,7 +99,7 @@ class _Group(NamedTuple):
     """Batches of one size, as one more leading axis: their losses are valued all at once.
 
     size : rows of each
-    record : ndarray of shape lead + (batches, size, record_width)
+    record : ndarray of shape lead + (batches, size, n_terms)
     y, weight : ndarray of shape (..., batches, size, ...)
     norms : ndarray of shape lead + (layers, batches)
     """
@@ -140,7 +141,7 @@ class Descent:
         self._max_grad_norm = rules.max_grad_norm
         self._rate = np.empty((*lead, 1), dtype)
         self._factor = np.empty((*lead, rules.optimizer.n_factors), dtype)
-        width = spec.loss.record_width(spec.sizes[-1])
+        width = spec.loss.n_terms(spec.sizes[-1])
         self._record = empty_buffer((*lead, batches.block_size, width), dtype)
         n_layers = len(spec.sizes) - 1
         self._plans = {

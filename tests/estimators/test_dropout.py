@@ -72,13 +72,13 @@ def step(rates, spec, x, y, params, seed=0):
     """Masks, gradient and summed loss of one step."""
     ws = Workspace(spec.sizes, len(x), params.shape[:-1])
     Dropout(rates).draw(x, ws, [np.random.default_rng(seed)])
-    record = np.empty((*params.shape[:-1], *y.shape))
+    terms = np.empty((*params.shape[:-1], *y.shape))
     grad = np.empty_like(params)
     views, grads = spec.layout.bind(params), spec.layout.bind(grad)
     forward(x, views, spec, ws)
-    spec.loss.backward(ws.outputs[-1], y, record, spec.output_activation, ws)
+    spec.loss.backward(ws.outputs[-1], y, terms, spec.output_activation, ws)
     backward(x, views, grads, spec, ws)
-    return ws.masks, grad, 0.5 * record.sum(axis=(-1, -2))
+    return ws.masks, grad, 0.5 * terms.sum(axis=(-1, -2))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)

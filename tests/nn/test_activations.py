@@ -43,7 +43,7 @@ def applied(activation, z):
     return z[0]
 
 
-def slopes(activation, z):
+def derivatives(activation, z):
     """f'(z), by the two passes."""
     a, delta = np.array([z]), np.ones((1, len(z)), np.asarray(z).dtype)
     ws = Workspace((a.size, a.size), 1, (), a.dtype)
@@ -70,10 +70,10 @@ def test_values(name, dtype):
 def test_far_from_zero_all_is_finite(name, dtype):
     far = np.array([-1e30, -1e4, -100.0, 100.0, 1e4, 1e30], dtype)
     with np.errstate(over="ignore"):
-        values, derivatives = applied(ACTIVATIONS[name], far), slopes(ACTIVATIONS[name], far)
+        values, found = applied(ACTIVATIONS[name], far), derivatives(ACTIVATIONS[name], far)
     assert np.isfinite(values).all()
-    assert np.isfinite(derivatives).all()
-    assert (np.abs(derivatives) < 2).all()
+    assert np.isfinite(found).all()
+    assert (np.abs(found) < 2).all()
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0, np.nan])
@@ -98,19 +98,19 @@ def test_objects_compare_print_and_pickle():
 
 def test_parameters_act():
     assert_allclose(applied(LeakyReLU(0.5), np.array([-2.0, 2.0])), [-1.0, 2.0])
-    assert_allclose(slopes(LeakyReLU(0.5), np.array([-2.0, 2.0])), [0.5, 1.0])
+    assert_allclose(derivatives(LeakyReLU(0.5), np.array([-2.0, 2.0])), [0.5, 1.0])
     assert_allclose(applied(ELU(3.0), np.array([-1.0, 2.0])), [3 * (exp(-1) - 1), 2.0])
-    assert_allclose(slopes(ELU(3.0), np.array([-1.0, 2.0])), [3 * exp(-1), 1.0])
+    assert_allclose(derivatives(ELU(3.0), np.array([-1.0, 2.0])), [3 * exp(-1), 1.0])
 
 
-def test_prediction_needs_no_slopes():
+def test_prediction_needs_no_derivatives():
     spec = NetworkSpec((2, 3, 1), (Mish(),), LOSSES["squared_error"])
     ws = Workspace(spec.sizes, 4, (), float, False)
     params = spec.layout.bind(np.ones(spec.layout.n_parameters))
     with recording() as calls:
         forward(np.ones((4, 2)), params, spec, ws)
     assert len(calls) == 2 * 2 + 3  # two layers; log, tanh, product
-    assert ws.slope(ws.outputs[0]) is None
+    assert ws.derivative(ws.outputs[0]) is None
 
 
 def test_a_function_of_another_shape_is_an_error():

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 METHODS = {
     Activation: ("forward", "backward"),
-    Loss: ("backward", "slope", "note", "penalty", "value"),
+    Loss: ("backward", "pointwise", "pointwise_derivative", "write_terms", "value"),
     Optimizer: ("init", "begin", "step", "decay"),
     Schedule: ("rate",),
     Initializer: ("weights", "biases"),
@@ -204,7 +204,7 @@ class PlainSquaredError(SquaredError):
 
 
 class PlainHuber(Huber):
-    def slope(self, p, y, out, ws):
+    def pointwise_derivative(self, p, y, out, ws):
         out[...] = np.clip(p - y, -self.delta, self.delta)
 
 
@@ -358,7 +358,13 @@ def test_an_iterator_is_refused_outside_a_recording():
 
 GONE = {
     Activation: {"gain": "init_gain"},
-    Loss: {"link": "output_activation"},
+    Loss: {
+        "link": "output_activation",
+        "penalty": "pointwise",
+        "slope": "pointwise_derivative",
+        "note": "write_terms",
+        "record_width": "n_terms",
+    },
 }
 
 

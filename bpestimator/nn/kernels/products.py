@@ -1,6 +1,6 @@
-"""Products: matrices times matrices, rows added and columns summed, for one model and for many.
+"""Products: matrix products and sums, of one model or of many, each computed the quickest way.
 
-Every result has scikit-learn's bits; what varies is how to come to them in the least time.
+Every result has the same bits as ``matmul`` and ``sum``, which are scikit-learn's.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.recording import add, call, copyto, dot, matmul
-from bpestimator.nn.workspace import Workspace
 
-# Sums of so few terms take OpenBLAS up to twice as long where the second factor is read column by
-# column; from 16 on it may round them otherwise. For one model a copy costs what it saves.
+# With so few terms in each sum, OpenBLAS takes up to twice as long where the second factor is
+# transposed; with 16 terms or more it may round a copy differently. For one model a copy costs as
+# much as it saves.
 FEW_TERMS = range(2, 16)
-# Up to so many columns, a sum along rows takes less time column by column.
+# Up to so many columns, adding columns is quicker than summing each row.
 FEW_COLUMNS = 15
 # Up to so many multiplications OpenBLAS has quicker kernels, by a fifth, and by half for few
-# columns; they round otherwise than those for more. Very few rows at a time take longer again.
+# columns; they round differently from those for more. With very few rows at a time it is slower.
 SMALL_PRODUCT = 1_000_000
 LEAST_ROWS = 64
 
 
 @dataclass
 class SparseRows:
-    """A batch whose rows come as a sparse matrix, a new one for each batch."""
+    """A batch of sparse rows: ``matrix`` is another one for each batch."""
 
     matrix: Any = None
 
@@ -44,7 +45,7 @@ class SparseRows:
 
 @dataclass(frozen=True)
 class SharedRows:
-    """A batch of several data sets, each shared by models that follow one another.
+    """A batch of rows from several data sets, each shared by consecutive models.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class SharedRows:
     parts: list[tuple[slice, Array]]
 
     def transposed(self) -> SharedRows:
-        """The same parts, a column for each row."""
+        """The transpose of each part."""
         return SharedRows([(models, rows.T) for models, rows in self.parts])
 
 
@@ -63,7 +64,7 @@ Rows = SparseRows | SharedRows
 
 
 def rows_of(x: Any) -> Array | SparseRows:
-    """Rows as the passes below take them."""
+    """Rows as :func:`product` takes them."""
     return x if isinstance(x, np.ndarray) else SparseRows(x)
 
 
@@ -75,8 +76,8 @@ def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
         for models, rows in a.parts:
             product(rows, b[models], out[models], ws)
     elif out.ndim == 2:
-        # ndarray.dot spends half a microsecond less than matmul, but where it has to copy an
-        # operand it may round otherwise than matmul, scikit-learn's way.
+        # ndarray.dot takes half a microsecond less than matmul, which scikit-learn uses; where
+        # dot has to copy an operand it may round differently.
         times = dot if a.flags.forc else matmul
         if not ws.in_parts:
             times(a, b, out)
@@ -84,8 +85,8 @@ def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
         for part in _parts(len(a), b.size):
             times(a[part], b, out[part])
     elif a.shape[-1] == 1:
-        # BLAS has no kernel for columns times rows, and NumPy takes five times as long as BLAS
-        # for two columns, the second of them zeros.
+        # An outer product: NumPy computes it without BLAS, which takes five times as long as
+        # BLAS takes for two columns, the second of them zeros.
         two_columns = ws.zeros((*a.shape[:-1], 2), out.dtype)
         two_rows = ws.zeros((*b.shape[:-2], 2, b.shape[-1]), out.dtype)
         copyto(two_columns[..., :1], a)
@@ -96,9 +97,9 @@ def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
 
 
 def _parts(rows: int, multiplications: int) -> list[slice]:
-    """Even parts of so many rows, each few enough for a small product; at times a single one.
+    """Slices of about equal size, each small enough for a small product, or a single one.
 
-    ``multiplications`` are those for one row.
+    ``multiplications`` is the number for each row.
     """
     most = SMALL_PRODUCT // multiplications
     size = -(-rows // -(-rows // most)) if most >= LEAST_ROWS else rows
@@ -128,7 +129,7 @@ def product_with_transposed(a: Array, b: Array, out: Array, ws: Workspace) -> No
 def add_to_rows(z: Array, row: Array, ws: Workspace) -> None:
     """z += row, to every row of the batch."""
     if z.ndim > 2 and not z.flags.c_contiguous:
-        # Row by row in memory: with what is added in one piece, too, that is one long run.
+        # z lies row by row in memory: one long run, if the row is contiguous too.
         piece = ws.like(z[..., :1, :])
         copyto(piece, row)
         row = piece
@@ -138,7 +139,7 @@ def add_to_rows(z: Array, row: Array, ws: Workspace) -> None:
 def sum_of_columns(columns: Array, out: Array, ws: Workspace) -> None:
     """out := sum over the first axis, of two columns or more, at most ``FEW_COLUMNS``.
 
-    Rounded as NumPy rounds sums of numbers side by side: the first eight are added up in pairs
+    Rounded as NumPy rounds the sum of a contiguous row: the first eight are added in pairs
     if there are that many, all others one after the other.
     """
     so_far, *others = columns
