@@ -3,20 +3,20 @@
 Words used throughout, each with one meaning:
 
 raw
-    The last layer's outputs before the loss's output activation turns them into predictions.
+    The last layer's outputs before the output activation turns them into predictions.
 delta
     d loss / d z of a layer, where z = a W + b is what enters its activation.
 lead
     Leading axes of independent models. Parameters have shape ``lead + (P,)`` and
     activations ``lead + (batch, width)``; ``lead`` is ``()`` for one model, ``(K,)``
     for K models on the same rows, ``(folds, candidates)`` for cross-validation with
-    inputs of shape ``(folds, 1, batch, features)``. Kernels touch axes -1 and -2 only,
-    so one source serves all three.
+    inputs of shape ``(folds, 1, batch, features)``. Kernels use axes -1 and -2 only,
+    so the same code serves all three.
 width
     Units of a layer; ``fan_in`` and ``fan_out`` are the widths on either side of a weight.
-record
-    What a loss writes down about each row during a step, so that its value can be worked
-    out later, for many batches at once.
+terms
+    The numbers that a loss keeps of each row during a step, so that its value can be computed
+    later, for many batches at once.
 
 Nothing here draws random numbers, prints, or knows scikit-learn.
 """
@@ -52,17 +52,10 @@ from bpestimator.nn.initializers import (
     Orthogonal,
     initial_parameters,
 )
-from bpestimator.nn.layout import Layout, Views, move
+from bpestimator.nn.kernels.products import SharedRows, SparseRows, rows_of
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.losses import Loss, mean_loss
-from bpestimator.nn.network import (
-    CHUNK_ROWS,
-    EXACT_ROWS,
-    NetworkSpec,
-    Predictor,
-    backward,
-    forward,
-    predict,
-)
+from bpestimator.nn.network import NetworkSpec, backward, forward
 from bpestimator.nn.output_activations import (
     ALL_OUTPUT_ACTIVATIONS,
     OUTPUT_ACTIVATIONS,
@@ -70,7 +63,9 @@ from bpestimator.nn.output_activations import (
     Increasing,
     Softmax,
 )
-from bpestimator.nn.products import SharedRows, SparseRows, rows_of
+from bpestimator.nn.parameters import Layout, Views, move
+from bpestimator.nn.predict import CHUNK_ROWS, EXACT_ROWS, Predictor, predict
+from bpestimator.nn.recording import call, play
 from bpestimator.nn.regression_losses import (
     REGRESSION_LOSSES,
     AbsoluteError,
@@ -82,8 +77,6 @@ from bpestimator.nn.regression_losses import (
     Quantile,
     SquaredError,
 )
-from bpestimator.nn.tape import call, play
-from bpestimator.nn.workspace import Workspace
 
 __all__ = [
     "ALL_OUTPUT_ACTIVATIONS",

@@ -1,45 +1,49 @@
-"""Activations: how a layer bends its input, and how that bend scales the error.
+"""Activations: the function of each unit, and its derivative for backpropagation.
 
 Each is one declared object: the function and its derivative stand side by side, both work
 in place on arrays of shape ``(..., batch, width)`` and keep the dtype. Where the derivative
 can be written in terms of the output ``a = f(z)``, ``z`` need not be kept; where it cannot,
-``forward`` leaves the derivative in a buffer of the workspace for ``backward``. Both yield
-their calls (see :mod:`bpestimator.nn.tape`).
+``forward`` leaves the derivative in a buffer of the workspace for ``backward``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf, pi, sqrt
+from math import inf, pi
+from math import sqrt as root
 from typing import ClassVar
 
-from numpy import (
+import numpy as np
+
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.checks import check_functions, check_range
+from bpestimator.nn.declared import Declared
+from bpestimator.nn.kernels.buffers import in_runs
+from bpestimator.nn.kernels.workspace import Workspace
+from bpestimator.nn.recording import (
     add,
+    call,
+    constant,
     copyto,
     exp,
+    expit,
     expm1,
     greater,
     logaddexp,
     maximum,
     minimum,
     multiply,
+    ndtr,
     negative,
-    shape,
     sign,
     subtract,
     tanh,
 )
-from scipy.special import expit, ndtr
-
-from bpestimator.nn.layout import Array, in_runs
-from bpestimator.nn.ranges import check_functions, check_range
-from bpestimator.nn.tape import Calls, call, constant
-from bpestimator.nn.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(Declared):
     """An elementwise function f and its derivative.
 
     Attributes
@@ -49,36 +53,39 @@ class Activation:
     init_gain : float
         g in the bound sqrt(g / (fan_in + fan_out)) of the uniform initial weights.
     bounds : tuple of float
-        What f(z) lies between.
+        The lowest and the highest f(z).
     """
+
+    recorded_methods = ("forward", "backward")
+    renamed: ClassVar[Mapping[str, str]] = {"gain": "init_gain"}
 
     name: ClassVar[str]
     init_gain: ClassVar[float] = 6.0
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         """z := f(z)."""
         raise NotImplementedError
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         """delta := delta * f'(z), where a = f(z).
 
-        ``a`` may be used up, if what is left of it still tells f'(z).
+        ``a`` may be overwritten, if a second call would still find f'(z) from it.
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Identity(Activation):
-    """f(z) = z;  f'(z) = 1.  With it a deep network is still a linear model."""
+    """f(z) = z;  f'(z) = 1.  A deep network of such units is a linear model."""
 
     name = "identity"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield from ()
+    def forward(self, z: Array, ws: Workspace) -> None:
+        pass
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        yield from ()
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -93,14 +100,14 @@ class Logistic(Activation):
     init_gain = 2.0
     bounds = (0.0, 1.0)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield call(expit, z, z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        expit(z, z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         rest = ws.like(a)
-        yield call(multiply, delta, a, delta)
-        yield call(subtract, constant(1, a.dtype), a, rest)
-        yield call(multiply, delta, rest, delta)
+        multiply(delta, a, delta)
+        subtract(constant(1, a.dtype), a, rest)
+        multiply(delta, rest, delta)
 
 
 @dataclass(frozen=True)
@@ -110,14 +117,14 @@ class Tanh(Activation):
     name = "tanh"
     bounds = (-1.0, 1.0)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield call(tanh, z, z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        tanh(z, z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        slope = ws.like(a)
-        yield call(multiply, a, a, slope)
-        yield call(subtract, constant(1, a.dtype), slope, slope)
-        yield call(multiply, delta, slope, delta)
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        derivative = ws.like(a)
+        multiply(a, a, derivative)
+        subtract(constant(1, a.dtype), derivative, derivative)
+        multiply(delta, derivative, delta)
 
 
 @dataclass(frozen=True)
@@ -129,27 +136,27 @@ class ReLU(Activation):
 
     name = "relu"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        # NumPy takes half the time for the maximum of two arrays that it takes for that of
-        # an array and a number.
+    def forward(self, z: Array, ws: Workspace) -> None:
+        # The maximum of two arrays takes NumPy half the time of the maximum of an array and a
+        # number.
         z = in_runs(z)
         zeros = ws.zeros(z.shape[-1:], z.dtype)
-        yield call(maximum, z, zeros, out=z)
+        maximum(z, zeros, out=z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        # On the bits, read as a whole number: its sign is 1 where a > 0, else 0, and a product with
-        # that is 0 even for an infinite delta. NumPy would have to convert a mask of booleans.
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        # On the bits, read as unsigned integers: their sign is 1 where a > 0, else 0, and a
+        # product with 0 is 0 even for an infinite delta. A boolean mask would need converting.
         # In place, half as much memory passes through the cache.
         a, delta = (array.view(f"u{a.itemsize}") for array in (a, delta))
-        yield call(sign, a, a)
-        yield call(multiply, delta, a, delta)
+        sign(a, a)
+        multiply(delta, a, delta)
 
 
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
     """f(z) = z where z > 0, else slope z;  f'(z) = 1 where z > 0, else slope.
 
-    Units that are off still pass some of the error down, so that none is off for good.
+    Units with z < 0 still pass some of delta down, so that they can learn.
 
     Source: Maas, Hannun and Ng, ICML 2013 workshop on deep learning.
 
@@ -166,17 +173,17 @@ class LeakyReLU(Activation):
     def __post_init__(self) -> None:
         check_range(self, "slope", 0, 1)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         leaked = ws.like(z)
-        yield call(multiply, z, constant(self.slope, z.dtype), leaked)
-        yield call(maximum, z, leaked, out=z)
+        multiply(z, constant(self.slope, z.dtype), leaked)
+        maximum(z, leaked, out=z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        active, slope = ws.like(a, bool), ws.like(a)
-        yield call(greater, a, constant(0, a.dtype), active)
-        yield call(copyto, slope, constant(self.slope, a.dtype))
-        yield call(copyto, slope, constant(1, a.dtype), where=active)
-        yield call(multiply, delta, slope, delta)
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        active, derivative = ws.like(a, bool), ws.like(a)
+        greater(a, constant(0, a.dtype), active)
+        copyto(derivative, constant(self.slope, a.dtype))
+        copyto(derivative, constant(1, a.dtype), where=active)
+        multiply(delta, derivative, delta)
 
 
 @dataclass(frozen=True)
@@ -201,30 +208,30 @@ class ELU(Activation):
     def __post_init__(self) -> None:
         check_range(self, "alpha", 0, inf, "()")
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         z = in_runs(z)
         zeros, below = ws.zeros(z.shape[-1:], z.dtype), ws.like(z)
-        yield call(minimum, z, zeros, out=below)
-        yield call(expm1, below, below)
-        yield call(multiply, below, constant(self.alpha, z.dtype), below)
-        yield call(maximum, z, zeros, out=z)
-        yield call(add, z, below, z)
+        minimum(z, zeros, out=below)
+        expm1(below, below)
+        multiply(below, constant(self.alpha, z.dtype), below)
+        maximum(z, zeros, out=z)
+        add(z, below, z)
         if self.scale != 1:
-            yield call(multiply, z, constant(self.scale, z.dtype), z)
+            multiply(z, constant(self.scale, z.dtype), z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        active, slope = ws.like(a, bool), ws.like(a)
-        yield call(greater, a, constant(0, a.dtype), active)
-        yield call(add, a, constant(self.scale * self.alpha, a.dtype), slope)
-        yield call(copyto, slope, constant(self.scale, a.dtype), where=active)
-        yield call(multiply, delta, slope, delta)
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        active, derivative = ws.like(a, bool), ws.like(a)
+        greater(a, constant(0, a.dtype), active)
+        add(a, constant(self.scale * self.alpha, a.dtype), derivative)
+        copyto(derivative, constant(self.scale, a.dtype), where=active)
+        multiply(delta, derivative, delta)
 
 
 @dataclass(frozen=True)
 class SELU(ELU):
     """f(z) = 1.0507 elu(z) with alpha = 1.6733;  f' = 1.0507 where z > 0, else a + 1.7581.
 
-    The two numbers let the outputs of deep layers keep mean 0 and variance 1.
+    With these constants the outputs of deep layers keep mean 0 and variance 1.
 
     Source: Klambauer, Unterthiner, Mayr and Hochreiter, NeurIPS 2017 (arXiv 1706.02515), eq. 2.
     """
@@ -245,27 +252,27 @@ class Softplus(Activation):
     name = "softplus"
     bounds = (0.0, inf)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield call(logaddexp, z, constant(0, z.dtype), z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        logaddexp(z, constant(0, z.dtype), z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        slope = ws.like(a)
-        yield call(negative, a, slope)
-        yield call(expm1, slope, slope)
-        yield call(negative, slope, slope)
-        yield call(multiply, delta, slope, delta)
-
-
-@dataclass(frozen=True)
-class _BySlope(Activation):
-    """An activation whose ``forward`` leaves f'(z) in ``ws.slope(z)``, if there is one."""
-
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        yield call(multiply, delta, ws.slope(a), delta)
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        derivative = ws.like(a)
+        negative(a, derivative)
+        expm1(derivative, derivative)
+        negative(derivative, derivative)
+        multiply(delta, derivative, delta)
 
 
 @dataclass(frozen=True)
-class GELU(_BySlope):
+class _StoredDerivative(Activation):
+    """An activation whose ``forward`` stores f'(z) in ``ws.derivative(z)``, unless that is None."""
+
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        multiply(delta, ws.derivative(a), delta)
+
+
+@dataclass(frozen=True)
+class GELU(_StoredDerivative):
     """f(z) = z P(z);  f'(z) = P(z) + z p(z), with the normal distribution P, its density p.
 
     Source: Hendrycks and Gimpel, 2016 (arXiv 1606.08415), section 2; exact, not by tanh.
@@ -273,21 +280,21 @@ class GELU(_BySlope):
 
     name = "gelu"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        probability, slope = ws.like(z), ws.slope(z)
-        yield call(ndtr, z, probability)
-        if slope is not None:
-            yield call(multiply, z, z, slope)
-            yield call(multiply, slope, constant(-0.5, z.dtype), slope)
-            yield call(exp, slope, slope)
-            yield call(multiply, slope, constant(1 / sqrt(2 * pi), z.dtype), slope)
-            yield call(multiply, slope, z, slope)
-            yield call(add, slope, probability, slope)
-        yield call(multiply, z, probability, z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        probability, derivative = ws.like(z), ws.derivative(z)
+        ndtr(z, probability)
+        if derivative is not None:
+            multiply(z, z, derivative)
+            multiply(derivative, constant(-0.5, z.dtype), derivative)
+            exp(derivative, derivative)
+            multiply(derivative, constant(1 / root(2 * pi), z.dtype), derivative)
+            multiply(derivative, z, derivative)
+            add(derivative, probability, derivative)
+        multiply(z, probability, z)
 
 
 @dataclass(frozen=True)
-class SiLU(_BySlope):
+class SiLU(_StoredDerivative):
     """f(z) = z s(z);  f'(z) = s (1 + z (1 - s)), with s(z) = 1 / (1 + exp(-z)).  Also "swish".
 
     Source: Elfwing, Uchibe and Doya, 2017 (arXiv 1702.03118), eq. 8.
@@ -295,19 +302,19 @@ class SiLU(_BySlope):
 
     name = "silu"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        s, slope, one = ws.like(z), ws.slope(z), constant(1, z.dtype)
-        yield call(expit, z, s)
-        if slope is not None:
-            yield call(subtract, one, s, slope)
-            yield call(multiply, slope, z, slope)
-            yield call(add, slope, one, slope)
-            yield call(multiply, slope, s, slope)
-        yield call(multiply, z, s, z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        s, derivative, one = ws.like(z), ws.derivative(z), constant(1, z.dtype)
+        expit(z, s)
+        if derivative is not None:
+            subtract(one, s, derivative)
+            multiply(derivative, z, derivative)
+            add(derivative, one, derivative)
+            multiply(derivative, s, derivative)
+        multiply(z, s, z)
 
 
 @dataclass(frozen=True)
-class Mish(_BySlope):
+class Mish(_StoredDerivative):
     """f(z) = z t;  f'(z) = t + z s(z) (1 - t^2), with t = tanh(log(1 + exp(z))).
 
     s(z) = 1 / (1 + exp(-z)).
@@ -317,22 +324,22 @@ class Mish(_BySlope):
 
     name = "mish"
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        t, rest, slope = ws.like(z), ws.like(z), ws.slope(z)
-        yield call(logaddexp, z, constant(0, z.dtype), t)
-        yield call(tanh, t, t)
-        if slope is not None:
-            yield call(expit, z, slope)
-            yield call(multiply, slope, z, slope)
-            yield call(multiply, t, t, rest)
-            yield call(subtract, constant(1, z.dtype), rest, rest)
-            yield call(multiply, slope, rest, slope)
-            yield call(add, slope, t, slope)
-        yield call(multiply, z, t, z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        t, rest, derivative = ws.like(z), ws.like(z), ws.derivative(z)
+        logaddexp(z, constant(0, z.dtype), t)
+        tanh(t, t)
+        if derivative is not None:
+            expit(z, derivative)
+            multiply(derivative, z, derivative)
+            multiply(t, t, rest)
+            subtract(constant(1, z.dtype), rest, rest)
+            multiply(derivative, rest, derivative)
+            add(derivative, t, derivative)
+        multiply(z, t, z)
 
 
 @dataclass(frozen=True)
-class CustomActivation(_BySlope):
+class CustomActivation(_StoredDerivative):
     """An activation of your own.
 
     Parameters
@@ -362,19 +369,19 @@ class CustomActivation(_BySlope):
     def __post_init__(self) -> None:
         check_functions(self, "function", "derivative")
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        slope = ws.slope(z)
-        if slope is not None:
-            yield call(_fill, slope, self.derivative, z, "derivative")
-        yield call(_fill, z, self.function, z, "function")
+    def forward(self, z: Array, ws: Workspace) -> None:
+        derivative = ws.derivative(z)
+        if derivative is not None:
+            call(_fill, derivative, self.derivative, z, "derivative")
+        call(_fill, z, self.function, z, "function")
 
 
 def _fill(out: Array, function: Callable[[Array], Array], z: Array, what: str) -> None:
     values = function(z)
-    if shape(values) != z.shape:
+    if np.shape(values) != z.shape:
         raise ValueError(
             f"The {what} of a CustomActivation must return an array of its input's shape, "
-            f"{z.shape}. Got {shape(values)}."
+            f"{z.shape}. Got {np.shape(values)}."
         )
     copyto(out, values, "same_kind")
 

@@ -1,8 +1,8 @@
-"""Classification losses: penalties on probabilities, and what they mean for the raw outputs.
+"""Classification losses: functions of probabilities, and their derivatives by the raw outputs.
 
-Three classes or more have an output each, joined by softmax; two classes have one, and
-multilabel targets one a label, each logistic. A loss that differs between the two names the
-other as its ``binary``.
+Three classes or more have an output each, with softmax. Two classes have a single output, and
+multilabel targets have one for each label, all of them logistic. A loss that differs between
+the two kinds gives the second as its ``binary``.
 """
 
 from __future__ import annotations
@@ -14,35 +14,46 @@ from math import inf, prod
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy import add, log, maximum, minimum, multiply, power, subtract
 from scipy.special import xlogy
 
 from bpestimator.nn.activations import Activation, Logistic
-from bpestimator.nn.layout import Array, Shape, in_memory
-from bpestimator.nn.losses import Canonical, Loss
+from bpestimator.nn.arrays import Array, Shape
+from bpestimator.nn.checks import check_range
+from bpestimator.nn.kernels.buffers import in_memory
+from bpestimator.nn.kernels.workspace import Workspace
+from bpestimator.nn.losses import Loss, MatchingLoss
 from bpestimator.nn.output_activations import Softmax
-from bpestimator.nn.ranges import check_range
+from bpestimator.nn.recording import (
+    add,
+    call,
+    constant,
+    log,
+    maximum,
+    minimum,
+    multiply,
+    power,
+    reduce_sum,
+    subtract,
+)
 from bpestimator.nn.regression_losses import REGRESSION_LOSSES, SquaredError
-from bpestimator.nn.tape import Calls, call, constant, reduce_sum
-from bpestimator.nn.workspace import Workspace
 
 
 def _inside_unit_interval(probability: Array) -> Any:
     """Clip to [eps, 1 - eps], eps of the dtype, so that no logarithm is infinite."""
     low, high = _ends(probability.dtype)
-    clipped = maximum(probability, low)
-    return minimum(clipped, high, out=clipped)
+    clipped = np.maximum(probability, low)
+    return np.minimum(clipped, high, out=clipped)
 
 
 @lru_cache
 def _ends(dtype: Any) -> tuple[Any, Any]:
-    # Looked up once: small networks notice the microsecond an epoch.
+    # Cached: in small networks the microsecond that it takes is noticeable in every epoch.
     eps = np.finfo(dtype).eps
     return constant(eps, dtype), constant(1 - eps, dtype)
 
 
 @dataclass(frozen=True)
-class BinaryLogLoss(Canonical):
+class BinaryLogLoss(MatchingLoss):
     """-(y log p + (1 - y) log(1 - p)) with logistic outputs p = 1 / (1 + exp(-raw)).
 
     For two classes (one output) and for multilabel targets (one output a label, summed).
@@ -54,16 +65,16 @@ class BinaryLogLoss(Canonical):
     domain = (0.0, 1.0)
     predictions = (0.0, 1.0)
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         p = _inside_unit_interval(prediction)
         return -(xlogy(y, p) + xlogy(1 - y, 1 - p))
 
 
 @dataclass(frozen=True)
-class SoftLogLoss(Canonical):
-    """-sum_j y_j log p_j with the softmax output activation, for y_j that are shares of a row.
+class SoftLogLoss(MatchingLoss):
+    """-sum_j y_j log p_j with softmax outputs p_j, where the y_j of a row are probabilities.
 
-    Label smoothing makes them so. p is clipped to [eps, 1 - eps] in the value.
+    Label smoothing makes such y. p is clipped to [eps, 1 - eps] in the value.
     """
 
     name = "soft_log_loss"
@@ -71,27 +82,27 @@ class SoftLogLoss(Canonical):
     domain = (0.0, 1.0)
     predictions = (0.0, 1.0)
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         return -xlogy(y, _inside_unit_interval(prediction))
 
     def backward(
-        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
-        # Where a row's y add up to 1, as they should, delta is p - y; in general p * sum(y) - y.
+        self, raw: Array, y: Array, terms: Array, output_activation: Activation, ws: Workspace
+    ) -> None:
+        # delta is p sum(y) - y, which is p - y where the y of a row add up to 1.
         total = ws.empty((*y.shape[:-1], 1), raw.dtype)
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield call(reduce_sum, y, -1, None, total, True)
-        yield call(multiply, raw, total, raw)
-        yield call(subtract, raw, y, raw)
+        output_activation.forward(raw, ws)
+        self.write_terms(raw, y, terms, ws)
+        reduce_sum(y, -1, None, total, True)
+        multiply(raw, total, raw)
+        subtract(raw, y, raw)
 
 
 @dataclass(frozen=True)
 class LogLoss(Loss):
     """-log p_y with softmax outputs p_j = exp(raw_j) / sum_i exp(raw_i);  delta = p - onehot(y).
 
-    y is the label 0 ... outputs - 1 of each row: a one-hot array is never made. The record is
-    the probability of the true class, clipped to [eps, 1 - eps] in the value.
+    y is the label 0 ... outputs - 1 of each row: a one-hot array is never made. A row's term is
+    the probability of its true class, clipped to [eps, 1 - eps] in the value.
     """
 
     name = "log_loss"
@@ -107,47 +118,48 @@ class LogLoss(Loss):
     def soft(self) -> Loss:
         return SoftLogLoss()
 
-    def record_width(self, outputs: int) -> int:
+    def n_terms(self, outputs: int) -> int:
         return 1
 
-    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> Calls:
+    def write_terms(self, prediction: Array, y: Array, terms: Array, ws: Workspace) -> None:
         place = ws.empty(prediction.shape[:-1], np.dtype(np.intp))
-        yield from self._note(prediction, y, record, place)
-
-    def _note(self, prediction: Array, y: Array, record: Array, place: Array) -> Calls:
-        """As :meth:`note`; ``place`` receives where in memory each row's true class lies."""
-        entries, places = in_memory(prediction)
-        yield call(add, np.ascontiguousarray(places[..., 0]), y, place)
-        yield call(entries.take, place, None, record[..., 0], "clip")
+        _take_true_class(prediction, y, terms, place)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+        self, raw: Array, y: Array, terms: Array, output_activation: Activation, ws: Workspace
+    ) -> None:
         place = ws.empty(raw.shape[:-1], np.dtype(np.intp))
         excess = ws.empty(raw.shape[:-1], raw.dtype)
         entries, _ = in_memory(raw)
-        yield from output_activation.forward(raw, ws)
-        yield from self._note(raw, y, record, place)
-        yield call(subtract, record[..., 0], constant(1, raw.dtype), excess)
-        yield call(entries.put, place, excess, "clip")
+        output_activation.forward(raw, ws)
+        _take_true_class(raw, y, terms, place)
+        subtract(terms[..., 0], constant(1, raw.dtype), excess)
+        call(entries.put, place, excess, "clip")
 
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
-        log_p = xlogy(1.0, _inside_unit_interval(record[..., 0]))
+    def value(self, terms: Array, y: Array, weight: Array | None, outputs: int) -> Any:
+        log_p = xlogy(1.0, _inside_unit_interval(terms[..., 0]))
         total: Any = log_p.shape[-1]
         if weight is not None:
             log_p = log_p * weight
-            total = reduce_sum(weight, -1, np.float64)[..., None]
-        # Summed class by class first: the order of scikit-learn's one-hot average.
+            total = np.add.reduce(weight, -1, np.float64)[..., None]
+        # Summed class by class first: the order of scikit-learn's average of one-hot rows.
         n_batches = prod(log_p.shape[:-1])
         place = (_first_sums(log_p.shape[:-1], outputs) + y).ravel()
         sums = np.bincount(place, log_p.ravel(), minlength=n_batches * outputs)
         means = sums.reshape((*log_p.shape[:-1], outputs)) / total
-        return -reduce_sum(means, -1)
+        return -np.add.reduce(means, -1)
+
+
+def _take_true_class(p: Array, y: Array, out: Array, place: Array) -> None:
+    """out[..., 0] := p_y of each row;  place := where in memory p_y lies."""
+    entries, places = in_memory(p)
+    add(np.ascontiguousarray(places[..., 0]), y, place)
+    call(entries.take, place, None, out[..., 0], "clip")
 
 
 @lru_cache(maxsize=64)
 def _first_sums(lead: Shape, outputs: int) -> Array:
-    """Where each batch's sums per class start, of shape lead + (1,)."""
+    """The index of each batch's first sum, of one sum per class; of shape lead + (1,)."""
     starts = np.arange(0, prod(lead) * outputs, outputs).reshape((*lead, 1))
     starts.flags.writeable = False  # every caller shares it
     return starts
@@ -155,10 +167,10 @@ def _first_sums(lead: Shape, outputs: int) -> Array:
 
 @dataclass(frozen=True)
 class Focal(Loss):
-    """-(1 - p_y)^gamma log p_y: log loss that spends less on rows already right.
+    """-(1 - p_y)^gamma log p_y: log loss with less weight on rows that are classified well.
 
-    With w = gamma p_y log(p_y) (1 - p_y)^(gamma - 1) - (1 - p_y)^gamma, the derivative by p_y
-    times p_y, and the softmax output activation, delta_j = w (onehot(y)_j - p_j). gamma = 0 is log
+    With w(p) = gamma p log(p) (1 - p)^(gamma - 1) - (1 - p)^gamma, which is p times the loss's
+    derivative, and with softmax outputs, delta_j = w(p_y) (onehot(y)_j - p_j). gamma = 0 is log
     loss.
 
     Source: Lin, Goyal, Girshick, He and Dollár, "Focal loss for dense object detection", ICCV
@@ -167,7 +179,7 @@ class Focal(Loss):
     Parameters
     ----------
     gamma : float, default=2.0
-        How fast a row loses its say as it gets right; at least 0.
+        How fast a row's weight falls as its p_y rises; at least 0.
 
     Examples
     --------
@@ -190,45 +202,45 @@ class Focal(Loss):
     def binary(self) -> Loss:
         return BinaryFocal(self.gamma)
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         p = _inside_unit_interval(prediction)
         return -y * (1 - p) ** self.gamma * np.log(p)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
-        pull = ws.like(raw)
+        self, raw: Array, y: Array, terms: Array, output_activation: Activation, ws: Workspace
+    ) -> None:
+        w = ws.like(raw)
         total = ws.empty((*raw.shape[:-1], 1), raw.dtype)
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield from self._pull(raw, pull, ws)
-        yield call(multiply, pull, y, pull)
-        yield call(reduce_sum, pull, -1, None, total, True)
-        yield call(multiply, raw, total, raw)
-        yield call(subtract, pull, raw, raw)
+        output_activation.forward(raw, ws)
+        self.write_terms(raw, y, terms, ws)
+        _focal_w(raw, self.gamma, w, ws)
+        multiply(w, y, w)
+        reduce_sum(w, -1, None, total, True)
+        multiply(raw, total, raw)
+        subtract(w, raw, raw)
 
-    def _pull(self, p: Array, out: Array, ws: Workspace) -> Calls:
-        """out := w, were p the probability of the true class."""
-        inside, rest = ws.like(p), ws.like(p)
-        low, high = _ends(p.dtype)
-        yield call(maximum, p, low, out=inside)
-        yield call(minimum, inside, high, out=inside)
-        yield call(log, inside, out)
-        yield call(multiply, out, inside, out)
-        yield call(multiply, out, constant(self.gamma, p.dtype), out)
-        yield call(subtract, constant(1, p.dtype), inside, inside)
-        yield call(power, inside, constant(self.gamma - 1, p.dtype), rest)
-        yield call(multiply, out, rest, out)
-        yield call(multiply, rest, inside, rest)
-        yield call(subtract, out, rest, out)
+
+def _focal_w(p: Array, gamma: float, out: Array, ws: Workspace) -> None:
+    """out := w(p) = gamma p log(p) (1 - p)^(gamma - 1) - (1 - p)^gamma."""
+    inside, rest = ws.like(p), ws.like(p)
+    low, high = _ends(p.dtype)
+    maximum(p, low, out=inside)
+    minimum(inside, high, out=inside)
+    log(inside, out)
+    multiply(out, inside, out)
+    multiply(out, constant(gamma, p.dtype), out)
+    subtract(constant(1, p.dtype), inside, inside)
+    power(inside, constant(gamma - 1, p.dtype), rest)
+    multiply(out, rest, out)
+    multiply(rest, inside, rest)
+    subtract(out, rest, out)
 
 
 @dataclass(frozen=True)
 class BinaryFocal(Focal):
-    """As :class:`Focal` with logistic outputs: a row is right with p or with 1 - p.
+    """-y (1 - p)^gamma log p - (1 - y) p^gamma log(1 - p) with logistic outputs p.
 
-    -y (1 - p)^gamma log p - (1 - y) p^gamma log(1 - p), and
-    delta = y (1 - p) w(p) - (1 - y) p w(1 - p).
+    delta = y (1 - p) w(p) - (1 - y) p w(1 - p), with w as in :class:`Focal`.
     """
 
     name = "binary_focal"
@@ -238,32 +250,32 @@ class BinaryFocal(Focal):
     def binary(self) -> Loss:
         return self
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
-        return super().penalty(prediction, y) + super().penalty(1 - prediction, 1 - y)
+    def pointwise(self, prediction: Array, y: Array) -> Any:
+        return super().pointwise(prediction, y) + super().pointwise(1 - prediction, 1 - y)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
-        q, pull = ws.like(raw), ws.like(raw)
-        pull_back = ws.like(raw)
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield call(subtract, constant(1, raw.dtype), raw, q)
-        yield from self._pull(raw, pull, ws)
-        yield from self._pull(q, pull_back, ws)
-        yield call(multiply, pull, q, pull)
-        yield call(multiply, pull, y, pull)
-        yield call(multiply, pull_back, raw, pull_back)
-        yield call(subtract, y, constant(1, raw.dtype), raw)
-        yield call(multiply, pull_back, raw, pull_back)
-        yield call(add, pull, pull_back, raw)
+        self, raw: Array, y: Array, terms: Array, output_activation: Activation, ws: Workspace
+    ) -> None:
+        q, w_p = ws.like(raw), ws.like(raw)
+        w_q = ws.like(raw)
+        output_activation.forward(raw, ws)
+        self.write_terms(raw, y, terms, ws)
+        subtract(constant(1, raw.dtype), raw, q)
+        _focal_w(raw, self.gamma, w_p, ws)
+        _focal_w(q, self.gamma, w_q, ws)
+        multiply(w_p, q, w_p)
+        multiply(w_p, y, w_p)
+        multiply(w_q, raw, w_q)
+        subtract(y, constant(1, raw.dtype), raw)
+        multiply(w_q, raw, w_q)
+        add(w_p, w_q, raw)
 
 
 CLASSIFICATION_LOSSES: Mapping[str, Loss] = {
     loss.name: loss for loss in (LogLoss(), SquaredError(), Focal())
 }
 
-# Every pair of a penalty and the output activation that suits it.
+# Every loss, those included that replace a classifier's loss for two classes or soft labels.
 LOSSES: Mapping[str, Loss] = {
     loss.name: loss
     for loss in (

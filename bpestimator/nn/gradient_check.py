@@ -1,7 +1,7 @@
-"""Gradient check: whether the derivative written by hand is the function's derivative.
+"""Gradient check: compare a gradient with central differences.
 
-Along one direction v, the gradient g promises the slope g . v; central differences measure
-it. A random direction checks every entry of the gradient at once.
+Along a direction v, the derivative of a function with the gradient g is g . v; central
+differences estimate it. A random direction checks every entry of the gradient at once.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.arrays import Array
 
 Objective = Callable[[Array], tuple[Any, Array]]
 
 
-def slope(objective: Objective, params: Array, direction: Array, step: float) -> Array:
-    """Slope of ``objective`` along ``direction``, by central differences, of shape lead.
+def directional_derivative(
+    objective: Objective, params: Array, direction: Array, step: float
+) -> Array:
+    """The derivative of ``objective`` along ``direction``, by central differences.
+
+    Of shape lead.
 
     D(h) = (f(p + h v) - f(p - h v)) / (2 h), extrapolated to (4 D(h/2) - D(h)) / 3, whose
     error is of order h^4.
@@ -34,7 +38,7 @@ def slope(objective: Objective, params: Array, direction: Array, step: float) ->
 def gradient_error(
     objective: Objective, params: Array, direction: Array, step: float = 1e-4
 ) -> Array:
-    """By how much the gradient misses the measured slope, relative to a typical slope.
+    """The relative error of a gradient, compared with central differences.
 
     Parameters
     ----------
@@ -48,7 +52,8 @@ def gradient_error(
     Returns
     -------
     ndarray of shape lead
-        |g . v - slope| / (|g| |v| / sqrt(P)); about 1e-10 if the gradient is right.
+        |g . v - d| / (|g| |v| / sqrt(P)) with the estimate d of g . v; about 1e-10 if the
+        gradient is right.
 
     Examples
     --------
@@ -58,8 +63,8 @@ def gradient_error(
     True
     """
     _, gradient = objective(params)
-    promised = np.sum(gradient * direction, axis=-1)
+    derivative = np.sum(gradient * direction, axis=-1)
     norms = np.linalg.norm(gradient, axis=-1) * np.linalg.norm(direction, axis=-1)
     typical = norms / np.sqrt(params.shape[-1])
-    missed = np.abs(promised - slope(objective, params, direction, step))
-    return np.asarray(missed / np.maximum(typical, np.finfo(float).tiny))
+    estimate = directional_derivative(objective, params, direction, step)
+    return np.asarray(np.abs(derivative - estimate) / np.maximum(typical, np.finfo(float).tiny))

@@ -1,4 +1,4 @@
-"""Initial weights: small enough not to saturate, large enough to break symmetry."""
+"""Initializers: distributions of the initial weights and biases."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, Layout, Shape, zeros_buffer
-from bpestimator.nn.ranges import check_range
+from bpestimator.nn.arrays import Array, Shape
+from bpestimator.nn.checks import check_range
+from bpestimator.nn.declared import Declared
+from bpestimator.nn.kernels.buffers import zeros_buffer
+from bpestimator.nn.parameters import Layout
 
 
 class Source(Protocol):
-    """Draws random numbers: ``numpy.random.RandomState`` and ``Generator`` are such."""
+    """A source of random numbers, such as ``numpy.random.RandomState`` and ``Generator``."""
 
     def uniform(self, low: float, high: float, size: Shape | int) -> Array: ...
 
@@ -21,8 +24,8 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Initializer:
-    """How the weights of a layer are drawn; its biases begin at 0 unless it says otherwise.
+class Initializer(Declared):
+    """The distribution of a layer's initial weights; its biases are 0 unless overridden.
 
     Attributes
     ----------
@@ -33,7 +36,7 @@ class Initializer:
     name: ClassVar[str]
 
     def weights(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
-        """Weights of shape (fan_in, fan_out); ``gain`` is the activation's."""
+        """Weights of shape (fan_in, fan_out); ``init_gain`` is the activation's."""
         raise NotImplementedError
 
     def biases(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
@@ -43,10 +46,10 @@ class Initializer:
 
 @dataclass(frozen=True)
 class ScikitLearn(Initializer):
-    """Weights and biases evenly from [-r, r],  r = sqrt(gain / (fan_in + fan_out)).
+    """Weights and biases uniform in [-r, r],  r = sqrt(init_gain / (fan_in + fan_out)).
 
-    The gain is 6, and 2 for logistic units. The order of draws is scikit-learn's, so that a seed
-    means the same network in both.
+    The gain is 6, or 2 for logistic units. The order of draws is scikit-learn's, so that a seed
+    gives the same network in both.
 
     Source: Glorot and Bengio, AISTATS 2010, eq. 16.
     """
@@ -64,7 +67,7 @@ class ScikitLearn(Initializer):
 
 @dataclass(frozen=True)
 class _Scaled(Initializer):
-    """Independent weights of mean 0, evenly spread or normal.
+    """Independent weights of mean 0, uniform or normal.
 
     Parameters
     ----------
@@ -100,7 +103,7 @@ class _Scaled(Initializer):
 
 @dataclass(frozen=True)
 class Glorot(_Scaled):
-    """Variance 2 / (fan_in + fan_out), biases 0: keeps the size of outputs and of deltas.
+    """Variance 2 / (fan_in + fan_out), biases 0: keeps the variance of outputs and of deltas.
 
     Source: Glorot and Bengio, AISTATS 2010, eq. 12; meant for tanh.
 
@@ -117,7 +120,7 @@ class Glorot(_Scaled):
 
 @dataclass(frozen=True)
 class He(_Scaled):
-    """Variance 2 / fan_in, biases 0: makes up for the half that relu cuts off.
+    """Variance 2 / fan_in, biases 0: doubled, since relu sets half of its inputs to 0.
 
     Source: He, Zhang, Ren and Sun, ICCV 2015 (arXiv 1502.01852), eq. 10.
 
@@ -134,7 +137,7 @@ class He(_Scaled):
 
 @dataclass(frozen=True)
 class LeCun(_Scaled):
-    """Variance 1 / fan_in, biases 0: what selu needs.
+    """Variance 1 / fan_in, biases 0: the choice for selu.
 
     Source: LeCun, Bottou, Orr and Müller, "Efficient BackProp" (1998), eq. 16.
 

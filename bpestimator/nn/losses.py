@@ -1,56 +1,65 @@
-"""Losses: how wrong predictions are, and how to change the raw outputs behind them.
+"""Losses: how wrong predictions are, and the derivative by the raw outputs.
 
-A loss is a penalty on a row's predictions, whose derivative stands beside it, and an output
-activation (see
-:mod:`bpestimator.nn.output_activations`) that suits it. Where penalty and output activation belong
-together, as log loss
-and softmax do, the derivative of the penalty by the raw outputs is simply
+A loss declares a pointwise loss l(p, y) of each prediction, its derivative dl/dp beside it, and
+the output activation that suits it (see :mod:`bpestimator.nn.output_activations`). The chain
+rule through the output activation gives
 
-    delta = prediction - y;
+    delta = d loss / d raw.
 
-with any other output activation the chain rule gives it.
+Where the two match, as log loss and softmax do, delta is simply prediction - y.
 
-A step needs delta only; the value is for the learning curve. So :meth:`Loss.backward` writes
-down what each row's penalty depends on (its record) and :meth:`Loss.value` turns the
-records of many batches into their mean penalties at once. Links and losses yield
-their calls (see :mod:`bpestimator.nn.tape`).
+A step needs delta only; the value is for the learning curve. So :meth:`Loss.backward` keeps the
+terms that each row's loss depends on, and :meth:`Loss.value` computes the mean losses of many
+batches from them at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy import copyto, multiply, subtract
 
 from bpestimator.nn.activations import Activation
-from bpestimator.nn.layout import Array
-from bpestimator.nn.tape import Calls, call, play, reduce_sum
-from bpestimator.nn.workspace import Workspace
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.declared import Declared
+from bpestimator.nn.kernels.workspace import Workspace
+from bpestimator.nn.recording import copyto, multiply, subtract
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A penalty on predictions.
+class Loss(Declared):
+    """A loss of predictions.
 
     Attributes
     ----------
     name : str
         What users write, e.g. ``loss="poisson"``.
     output_activation : Activation
-        What turns raw outputs into predictions unless the user says otherwise.
+        Turns raw outputs into predictions unless the user chooses another.
     domain : tuple of float
-        Between what targets must lie.
+        The lowest and the highest target allowed.
     rule : str
-        The same in words.
+        The same in words, for error messages.
     predictions : tuple of float
-        Between what predictions must lie.
+        The lowest and the highest prediction allowed.
     takes_labels : bool
         Whether y is an integer label per row, shape ``(..., batch)``, rather than a
         number per output, shape ``(..., batch, outputs)``.
+    has_zero : bool
+        Whether 0 is the lowest value possible, so that values may be compared with it.
     """
+
+    recorded_methods = ("backward", "pointwise_derivative", "write_terms")
+    renamed: ClassVar[Mapping[str, str]] = {
+        "link": "output_activation",
+        "penalty": "pointwise",
+        "slope": "pointwise_derivative",
+        "note": "write_terms",
+        "record_width": "n_terms",
+    }
 
     name: ClassVar[str]
     output_activation: ClassVar[Activation]
@@ -58,65 +67,72 @@ class Loss:
     rule: ClassVar[str] = "finite"
     predictions: ClassVar[tuple[float, float]] = (-inf, inf)
     takes_labels: ClassVar[bool] = False
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        return ()
-
-    @property
-    def soft(self) -> Loss:
-        return self
+    has_zero: ClassVar[bool] = True
 
     @property
     def binary(self) -> Loss:
-        """The same penalty where every output is a yes or a no of its own, for classes."""
+        """The same loss where each output is the probability of a yes, with y of 0 and 1."""
         return self
+
+    @property
+    def soft(self) -> Loss:
+        """The same loss where y is a probability per class, as label smoothing makes it."""
+        return self
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantiles that the outputs predict; () where they predict none."""
+        return ()
 
     def outputs_of(self, columns: int) -> int:
         """Outputs that the network needs for that many columns of y."""
         return columns
 
-    def record_width(self, outputs: int) -> int:
-        """Numbers that :meth:`backward` records of each row."""
+    def output_activation_with(self, chosen: Activation) -> Activation:
+        """The output activation where the user has chosen that elementwise one."""
+        return chosen
+
+    def n_terms(self, outputs: int) -> int:
+        """Numbers that :meth:`backward` keeps of each row."""
         return outputs
 
     def gradient_scale(self, outputs: int) -> float:
-        """By how much delta exceeds the derivative of :meth:`value`."""
+        """The factor between delta and the derivative of :meth:`value`."""
         return 1.0
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
-        """The penalty of each prediction, of the same shape; a row's are summed."""
+    def pointwise(self, prediction: Array, y: Array) -> Any:
+        """The loss l(p, y) of each prediction, of the same shape; a row's are summed."""
         raise NotImplementedError
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        """out := d penalty / d prediction."""
+    def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        """out := dl/dp."""
         raise NotImplementedError
 
-    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> Calls:
-        """record := what :meth:`value` needs, of shape ``(..., batch, record_width)``."""
-        yield call(copyto, record, prediction)
+    def write_terms(self, prediction: Array, y: Array, terms: Array, ws: Workspace) -> None:
+        """terms := what :meth:`value` needs, of shape ``(..., batch, n_terms)``."""
+        copyto(terms, prediction)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
-        """raw := d(penalty of a row) / d raw, row by row, and note the record.
+        self, raw: Array, y: Array, terms: Array, output_activation: Activation, ws: Workspace
+    ) -> None:
+        """raw := delta, the derivative of each row's loss by its raw outputs; write the terms.
 
         Nothing is averaged: the sum over rows is divided by their total weight when the
-        gradient is complete, as scikit-learn does.
+        gradient is complete, as in scikit-learn.
         """
-        slope = ws.like(raw)
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield from self.slope(raw, y, slope, ws)
-        yield from output_activation.backward(raw, slope, ws)
-        yield call(copyto, raw, slope)
+        derivative = ws.like(raw)
+        output_activation.forward(raw, ws)
+        self.write_terms(raw, y, terms, ws)
+        self.pointwise_derivative(raw, y, derivative, ws)
+        output_activation.backward(raw, derivative, ws)
+        copyto(raw, derivative)
 
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
-        """Mean penalty over the rows of each batch, as scikit-learn reports it.
+    def value(self, terms: Array, y: Array, weight: Array | None, outputs: int) -> Any:
+        """Mean loss of the rows of each batch, as scikit-learn reports it.
 
         Parameters
         ----------
-        record : ndarray of shape (..., batch, record_width)
+        terms : ndarray of shape (..., batch, n_terms)
         y : ndarray of shape (..., batch, outputs), or (..., batch) for labels
         weight : ndarray of shape (..., batch) or None
         outputs : int
@@ -125,42 +141,46 @@ class Loss:
         -------
         ndarray of shape (...)
         """
-        return reduce_sum(mean_over_rows(self.penalty(record, y), weight), -1)
+        return np.add.reduce(mean_over_rows(self.pointwise(terms, y), weight), -1)
 
 
 @dataclass(frozen=True)
-class Canonical(Loss):
-    """A loss for which delta = prediction - y with the output activation that suits it."""
+class MatchingLoss(Loss):
+    """A loss whose delta, with the output activation that matches it, is prediction - y.
+
+    Source: Bishop, "Pattern recognition and machine learning" (2006), section 4.3.6, where the
+    output activation is called the canonical one.
+    """
 
     def backward(
-        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+        self, raw: Array, y: Array, terms: Array, output_activation: Activation, ws: Workspace
+    ) -> None:
         if output_activation != self.output_activation:
-            yield from super().backward(raw, y, record, output_activation, ws)
+            super().backward(raw, y, terms, output_activation, ws)
             return
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield call(subtract, raw, y, raw)
+        output_activation.forward(raw, ws)
+        self.write_terms(raw, y, terms, ws)
+        subtract(raw, y, raw)
 
 
-def mean_over_rows(penalties: Array, weight: Array | None) -> Any:
-    """Weighted mean of (..., batch, outputs) along the batch, in float64."""
+def mean_over_rows(losses: Array, weight: Array | None) -> Any:
+    """Weighted mean of (..., batch, outputs) over the batch, in float64."""
     if weight is None:
-        total = reduce_sum(penalties, axis=-2, dtype=np.float64)
-        return total / penalties.shape[-2]
-    weighted = reduce_sum(penalties * weight[..., None], axis=-2, dtype=np.float64)
-    return weighted / reduce_sum(weight, axis=-1, dtype=np.float64)[..., None]
+        total = np.add.reduce(losses, axis=-2, dtype=np.float64)
+        return total / losses.shape[-2]
+    weighted = np.add.reduce(losses * weight[..., None], axis=-2, dtype=np.float64)
+    return weighted / np.add.reduce(weight, axis=-1, dtype=np.float64)[..., None]
 
 
 def mean_loss(loss: Loss, predictions: Array, y: Array, weight: Array | None) -> float:
-    """Mean penalty of one model's predictions, of shape (rows, outputs)."""
+    """Mean loss of one model's predictions, of shape (rows, outputs)."""
     rows, outputs = predictions.shape
-    record = np.empty((rows, loss.record_width(outputs)), predictions.dtype)
-    play(loss.note(predictions, y, record, Workspace((), rows, backward=False)))
-    return float(loss.value(record, y, weight, outputs))
+    terms = np.empty((rows, loss.n_terms(outputs)), predictions.dtype)
+    loss.write_terms(predictions, y, terms, Workspace((), rows, backward=False))
+    return float(loss.value(terms, y, weight, outputs))
 
 
-def squared_errors(prediction: Array, y: Array, out: Array) -> Calls:
+def squared_errors(prediction: Array, y: Array, out: Array) -> None:
     """out := (prediction - y)^2."""
-    yield call(subtract, prediction, y, out)
-    yield call(multiply, out, out, out)
+    subtract(prediction, y, out)
+    multiply(out, out, out)

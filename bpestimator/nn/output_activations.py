@@ -1,8 +1,7 @@
-"""Links: what turns raw outputs into predictions, and takes the error back through it.
+"""Output activations: functions that turn raw outputs into predictions.
 
-An output activation is the output layer's activation: the same two functions side by side. An
-elementwise
-activation serves as one; the output activations here are those that only an output layer has.
+An output activation is the activation of the output layer, with its derivative beside it. Any
+elementwise activation can serve as one. The classes here are those that only an output layer has.
 """
 
 from __future__ import annotations
@@ -11,15 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-import numpy as np
-from numpy import copyto, divide, exp, logaddexp, multiply, subtract
-from scipy.special import expit
-
 from bpestimator.nn.activations import ACTIVATIONS, Activation
-from bpestimator.nn.layout import Array
-from bpestimator.nn.products import FEW_COLUMNS, sum_of_columns
-from bpestimator.nn.tape import Calls, call, constant, reduce_max, reduce_sum
-from bpestimator.nn.workspace import Workspace
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.products import FEW_COLUMNS, sum_of_columns
+from bpestimator.nn.kernels.workspace import Workspace
+from bpestimator.nn.recording import (
+    accumulate,
+    constant,
+    copyto,
+    divide,
+    exp,
+    expit,
+    logaddexp,
+    multiply,
+    reduce_max,
+    reduce_sum,
+    subtract,
+)
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,11 @@ class Exp(Activation):
     name = "exp"
     bounds = (0.0, inf)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
-        yield call(exp, z, z)
+    def forward(self, z: Array, ws: Workspace) -> None:
+        exp(z, z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        yield call(multiply, delta, a, delta)
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        multiply(delta, a, delta)
 
 
 @dataclass(frozen=True)
@@ -46,45 +53,45 @@ class Softmax(Activation):
     name = "softmax"
     bounds = (0.0, 1.0)
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         lead, outputs = z.shape[:-1], z.shape[-1]
         row_max, row_sum = (ws.empty(lead, z.dtype) for _ in range(2))
         long_columns = 1 < outputs <= row_max.size
         if long_columns:
-            # Ten numbers at a time, or three, are half calls; columns are long.
+            # Rows of three or ten numbers cost a call each; columns are long.
             columns = ws.empty((outputs, *lead), z.dtype)
             by_row = columns.transpose(*range(1, z.ndim), 0)
-            yield call(copyto, by_row, z)
-            yield call(reduce_max, columns, 0, None, row_max)
+            copyto(by_row, z)
+            reduce_max(columns, 0, None, row_max)
         else:
-            yield call(reduce_max, z, -1, None, row_max)
+            reduce_max(z, -1, None, row_max)
         if long_columns and outputs <= FEW_COLUMNS:
-            yield call(subtract, columns, row_max, columns)
-            yield call(exp, columns, columns)
-            yield from sum_of_columns(columns, row_sum, ws)
-            yield call(divide, columns, row_sum, z.transpose(-1, *range(z.ndim - 1)))
+            subtract(columns, row_max, columns)
+            exp(columns, columns)
+            sum_of_columns(columns, row_sum, ws)
+            divide(columns, row_sum, z.transpose(-1, *range(z.ndim - 1)))
         else:
-            yield call(subtract, z, row_max[..., None], z)
-            yield call(exp, z, z)
-            yield call(reduce_sum, z, -1, None, row_sum)
-            yield call(divide, z, row_sum[..., None], z)
+            subtract(z, row_max[..., None], z)
+            exp(z, z)
+            reduce_sum(z, -1, None, row_sum)
+            divide(z, row_sum[..., None], z)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         shared = ws.empty((*a.shape[:-1], 1), a.dtype)
         weighted = ws.like(a)
-        yield call(multiply, delta, a, weighted)
-        yield call(reduce_sum, weighted, -1, None, shared, True)
-        yield call(multiply, a, shared, delta)
-        yield call(subtract, weighted, delta, delta)
+        multiply(delta, a, weighted)
+        reduce_sum(weighted, -1, None, shared, True)
+        multiply(a, shared, delta)
+        subtract(weighted, delta, delta)
 
 
 @dataclass(frozen=True)
 class Increasing(Activation):
-    """p_j = g(z_0 + sum of softplus(z_i) over 0 < i <= j): outputs that never cross.
+    """p_j = g(z_0 + sum of softplus(z_i) over 0 < i <= j): outputs in increasing order.
 
-    softplus(z) = log(1 + exp(z)) is at least 0, so p_0 <= p_1 <= ... for any increasing g. A
-    change of z_i moves every p_j from the i-th on: delta_i := s(z_i) times the sum of
-    delta_j g'_j over j >= i, with s the derivative of softplus, and 1 in place of s(z_0).
+    softplus(z) = log(1 + exp(z)) is at least 0, so p_0 <= p_1 <= ... for any increasing g. Each
+    z_i changes every p_j with j >= i: delta_i := s(z_i) times the sum of delta_j g'_j over
+    j >= i, with s the derivative of softplus, and 1 in place of s(z_0).
 
     Parameters
     ----------
@@ -102,32 +109,32 @@ class Increasing(Activation):
     def bounds(self) -> tuple[float, float]:  # type: ignore[override]
         return self.outer.bounds
 
-    def forward(self, z: Array, ws: Workspace) -> Calls:
+    def forward(self, z: Array, ws: Workspace) -> None:
         summed, steps = ws.like(z), z[..., 1:]
-        slope = ws.slope(z, part="steps")
-        if slope is not None:
-            yield call(expit, steps, slope[..., 1:])
-        yield call(logaddexp, steps, constant(0, z.dtype), steps)
-        yield call(np.add.accumulate, z, -1, None, summed)
-        yield call(copyto, z, summed)
-        yield from self.outer.forward(z, ws)
+        derivative = ws.derivative(z, part="steps")
+        if derivative is not None:
+            expit(steps, derivative[..., 1:])
+        logaddexp(steps, constant(0, z.dtype), steps)
+        accumulate(z, -1, None, summed)
+        copyto(z, summed)
+        self.outer.forward(z, ws)
 
-    def backward(self, a: Array, delta: Array, ws: Workspace) -> Calls:
-        summed, slope = ws.like(a), ws.slope(a, part="steps")
-        assert slope is not None
-        yield from self.outer.backward(a, delta, ws)
-        yield call(np.add.accumulate, delta[..., ::-1], -1, None, summed[..., ::-1])
-        yield call(multiply, summed[..., 1:], slope[..., 1:], summed[..., 1:])
-        yield call(copyto, delta, summed)
+    def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
+        summed, derivative = ws.like(a), ws.derivative(a, part="steps")
+        assert derivative is not None
+        self.outer.backward(a, delta, ws)
+        accumulate(delta[..., ::-1], -1, None, summed[..., ::-1])
+        multiply(summed[..., 1:], derivative[..., 1:], summed[..., 1:])
+        copyto(delta, summed)
 
 
-# What a regressor's outputs may be bent by.
+# What users may choose for a regressor.
 OUTPUT_ACTIVATIONS: Mapping[str, Activation] = {
     **{name: ACTIVATIONS[name] for name in ("identity", "logistic", "tanh", "softplus")},
     "exp": Exp(),
 }
 
-# By the name that a fitted estimator tells in ``out_activation_``.
+# By the name in a fitted estimator's ``out_activation_``.
 ALL_OUTPUT_ACTIVATIONS: Mapping[str, Activation] = {
     **OUTPUT_ACTIVATIONS,
     "softmax": Softmax(),

@@ -1,22 +1,31 @@
-"""Regression losses: penalties on numbers, each with its derivative side by side.
+"""Regression losses: functions of predicted numbers, each with its derivative beside it.
 
 Below, r = prediction - y.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, log
+from math import inf
 from typing import Any
 
 import numpy as np
-from numpy import (
-    copyto,
+from scipy.special import xlogy
+
+from bpestimator.nn.activations import Activation, Identity
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.checks import check_functions, check_range
+from bpestimator.nn.kernels.workspace import Workspace
+from bpestimator.nn.losses import Loss, MatchingLoss, mean_over_rows, squared_errors
+from bpestimator.nn.output_activations import Exp, Increasing
+from bpestimator.nn.recording import (
+    call,
+    constant,
     divide,
     greater,
-    logaddexp,
     maximum,
     minimum,
     multiply,
@@ -24,24 +33,15 @@ from numpy import (
     subtract,
     tanh,
 )
-from scipy.special import xlogy
-
-from bpestimator.nn.activations import Activation, Identity
-from bpestimator.nn.layout import Array
-from bpestimator.nn.losses import Canonical, Loss, mean_over_rows, squared_errors
-from bpestimator.nn.output_activations import Exp, Increasing
-from bpestimator.nn.ranges import check_functions, check_range
-from bpestimator.nn.tape import Calls, call, constant, reduce_sum
-from bpestimator.nn.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class SquaredError(Canonical):
+class SquaredError(MatchingLoss):
     """r^2 / 2, half the squared error: predicts the mean. Suits the identity output activation.
 
-    Per row sum_j r_j^2 / 2 is descended; the value reported is its *mean* over the
-    k outputs, so delta is k times the derivative of :meth:`value`. That is scikit-learn's
-    convention (its issue #8349), kept so that curves and weights both agree with it.
+    Training follows the gradient of sum_j r_j^2 / 2 for each row, but the value reported is the
+    *mean* over the k outputs, so delta is k times the derivative of :meth:`value`. That is
+    scikit-learn's convention (its issue #8349), kept so that curves and weights agree with it.
     """
 
     name = "squared_error"
@@ -50,31 +50,31 @@ class SquaredError(Canonical):
     def gradient_scale(self, outputs: int) -> float:
         return float(outputs)
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         return 0.5 * (prediction - y) ** 2
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
+    def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
 
-    def note(self, prediction: Array, y: Array, record: Array, ws: Workspace) -> Calls:
-        yield from squared_errors(prediction, y, record)
+    def write_terms(self, prediction: Array, y: Array, terms: Array, ws: Workspace) -> None:
+        squared_errors(prediction, y, terms)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+        self, raw: Array, y: Array, terms: Array, output_activation: Activation, ws: Workspace
+    ) -> None:
         if output_activation != self.output_activation:
-            yield from super().backward(raw, y, record, output_activation, ws)
+            super().backward(raw, y, terms, output_activation, ws)
             return
-        yield call(subtract, raw, y, raw)
-        yield call(multiply, raw, raw, record)
+        subtract(raw, y, raw)
+        multiply(raw, raw, terms)
 
-    def value(self, record: Array, y: Array, weight: Array | None, outputs: int) -> Any:
-        return 0.5 * (reduce_sum(mean_over_rows(record, weight), -1) / outputs)
+    def value(self, terms: Array, y: Array, weight: Array | None, outputs: int) -> Any:
+        return 0.5 * (np.add.reduce(mean_over_rows(terms, weight), -1) / outputs)
 
 
 @dataclass(frozen=True)
 class AbsoluteError(Loss):
-    """|r|: predicts the median, so that far-off targets count no more than their side.
+    """|r|: predicts the median, which outliers hardly move.
 
     The derivative is the sign of r, 0 at 0. Summed over outputs.
 
@@ -91,17 +91,17 @@ class AbsoluteError(Loss):
     name = "absolute_error"
     output_activation = Identity()
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         return np.abs(prediction - y)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
-        yield call(sign, out, out)
+    def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
+        sign(out, out)
 
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """r^2 / 2 where |r| <= delta, else delta (|r| - delta / 2): squared near, absolute far.
+    """r^2 / 2 where |r| <= delta, else delta (|r| - delta / 2): squared near 0, absolute beyond.
 
     The derivative is r, clipped to [-delta, delta]. Summed over outputs.
 
@@ -111,7 +111,7 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float, default=1.0
-        Where the square ends, in units of y; above 0.
+        The largest |r| that is squared, in units of y; above 0.
 
     Examples
     --------
@@ -128,45 +128,45 @@ class Huber(Loss):
     def __post_init__(self) -> None:
         check_range(self, "delta", 0, inf, "()")
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         size = np.abs(prediction - y)
         near = np.minimum(size, self.delta)
         return near * (size - 0.5 * near)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
-        yield call(minimum, out, constant(self.delta, out.dtype), out=out)
-        yield call(maximum, out, constant(-self.delta, out.dtype), out=out)
+    def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
+        minimum(out, constant(self.delta, out.dtype), out=out)
+        maximum(out, constant(-self.delta, out.dtype), out=out)
 
 
 @dataclass(frozen=True)
 class LogCosh(Loss):
     """log cosh r: r^2 / 2 near 0 and |r| - log 2 far away, and smooth in between.
 
-    The derivative is tanh r. Summed over outputs. As |r| + log(1 + exp(-2 |r|)) - log 2 it does
-    not overflow.
+    The derivative is tanh r. Summed over outputs. Computed as |r| + log(1 + exp(-2 |r|)) - log 2,
+    which does not overflow.
     """
 
     name = "log_cosh"
     output_activation = Identity()
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         size = np.abs(prediction - y)
-        return logaddexp(0, -2 * size) + size - log(2)
+        return np.logaddexp(0, -2 * size) + size - math.log(2)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
-        yield call(tanh, out, out)
+    def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
+        tanh(out, out)
 
 
 @dataclass(frozen=True)
 class Quantile(Loss):
     """The pinball loss, level (y - p) where y > p, else (1 - level) (p - y): predicts quantiles.
 
-    The derivative by p is -level where p <= y, else 1 - level. With several levels a
-    row's penalties are summed, and ``predict`` returns a column for each, of shape (n, levels);
-    the network has as many outputs and the columns never cross: each adds a softplus to the one
-    before (see :class:`bpestimator.nn.output_activations.Increasing`).
+    The derivative by p is -level where p <= y, else 1 - level. With several levels the network
+    has an output for each, their losses are summed, and ``predict`` returns an array of shape
+    (n, levels). The quantiles never cross: each is the one before plus a softplus (see
+    :class:`bpestimator.nn.output_activations.Increasing`).
 
     Source: Koenker and Bassett, "Regression quantiles", Econometrica 46 (1978).
 
@@ -203,12 +203,15 @@ class Quantile(Loss):
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The levels, also where there is but one."""
+        """The levels as a tuple, even of a single one."""
         return tuple(np.ravel(self.level).tolist())
 
     @property
     def output_activation(self) -> Activation:  # type: ignore[override]
         return Identity() if len(self.levels) == 1 else Increasing()
+
+    def output_activation_with(self, chosen: Activation) -> Activation:
+        return chosen if len(self.levels) == 1 else Increasing(chosen)
 
     def outputs_of(self, columns: int) -> int:
         if columns > 1 < len(self.levels):
@@ -218,19 +221,19 @@ class Quantile(Loss):
             )
         return max(columns, len(self.levels))
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         left = y - prediction
         levels = np.asarray(self.levels, prediction.dtype)
         return np.maximum(levels * left, (levels - 1) * left)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
+    def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
         above = ws.like(prediction, bool)
-        yield call(greater, prediction, y, above)
-        yield call(subtract, above, constant(self.levels, out.dtype), out)
+        greater(prediction, y, above)
+        subtract(above, constant(self.levels, out.dtype), out)
 
 
 @dataclass(frozen=True)
-class Poisson(Canonical):
+class Poisson(MatchingLoss):
     """y log(y / p) - y + p, half the Poisson deviance, for counts; y >= 0. Suits exp outputs.
 
     The derivative by p is 1 - y / p. Summed over outputs.
@@ -242,21 +245,20 @@ class Poisson(Canonical):
     rule = "of at least 0"
     predictions = (0.0, inf)
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         return xlogy(y, y / prediction) - y + prediction
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(divide, y, prediction, out)
-        yield call(subtract, constant(1, out.dtype), out, out)
+    def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        divide(y, prediction, out)
+        subtract(constant(1, out.dtype), out, out)
 
 
 @dataclass(frozen=True)
 class Gamma(Loss):
     """y / p - 1 - log(y / p), half the gamma deviance, for positive y that spread as they grow.
 
-    The derivative by p is (p - y) / p^2; by the raw output, with the exp output activation that
-    suits
-    it, 1 - y / p. Summed over outputs.
+    The derivative by p is (p - y) / p^2; by the raw output, with exp outputs, 1 - y / p. Summed
+    over outputs.
     """
 
     name = "gamma"
@@ -265,25 +267,25 @@ class Gamma(Loss):
     rule = "above 0"
     predictions = (0.0, inf)
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
+    def pointwise(self, prediction: Array, y: Array) -> Any:
         ratio = y / prediction
         return ratio - 1 - np.log(ratio)
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(subtract, prediction, y, out)
-        yield call(divide, out, prediction, out)
-        yield call(divide, out, prediction, out)
+    def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        subtract(prediction, y, out)
+        divide(out, prediction, out)
+        divide(out, prediction, out)
 
     def backward(
-        self, raw: Array, y: Array, record: Array, output_activation: Activation, ws: Workspace
-    ) -> Calls:
+        self, raw: Array, y: Array, terms: Array, output_activation: Activation, ws: Workspace
+    ) -> None:
         if output_activation != self.output_activation:
-            yield from super().backward(raw, y, record, output_activation, ws)
+            super().backward(raw, y, terms, output_activation, ws)
             return
-        yield from output_activation.forward(raw, ws)
-        yield from self.note(raw, y, record, ws)
-        yield call(divide, y, raw, raw)  # rather than (p - y) / p, where a large p would be inf
-        yield call(subtract, constant(1, raw.dtype), raw, raw)
+        output_activation.forward(raw, ws)
+        self.write_terms(raw, y, terms, ws)
+        divide(y, raw, raw)  # rather than (p - y) / p, where a large p would be inf
+        subtract(constant(1, raw.dtype), raw, raw)
 
 
 @dataclass(frozen=True)
@@ -293,13 +295,13 @@ class CustomLoss(Loss):
     Parameters
     ----------
     function : callable
-        function(y, prediction), the penalty of each entry: an array of the shape of
-        ``prediction``, (..., rows, outputs), whose last axis is summed, or that without its
-        last axis, the penalty of each row. Leading axes are to be treated alike. A
+        function(y, prediction), the loss of each entry, of the shape of ``prediction``,
+        (..., rows, outputs), whose last axis is then summed; or the loss of each row, of that
+        shape without its last axis. All leading axes must be treated alike. A
         classifier's predictions are probabilities, and its y is 1 for the true class and 0 for
         the others. Pickling needs a function that can be imported, so not a lambda.
     derivative : callable
-        derivative(y, prediction) of each row's penalty by each of its predictions, of the
+        derivative(y, prediction), of each row's loss by each of its predictions, of the
         shape of ``prediction``.
 
     Examples
@@ -318,29 +320,30 @@ class CustomLoss(Loss):
 
     name = "custom"
     output_activation = Identity()
+    has_zero = False
 
     def __post_init__(self) -> None:
         check_functions(self, "function", "derivative")
 
-    def penalty(self, prediction: Array, y: Array) -> Any:
-        penalties = np.asarray(self.function(y, prediction))
-        if penalties.shape == prediction.shape[:-1]:
-            penalties = penalties[..., None]
-        elif penalties.shape != prediction.shape:
-            raise ValueError(_wrong_shape("function", prediction, penalties))
-        return penalties
+    def pointwise(self, prediction: Array, y: Array) -> Any:
+        losses = np.asarray(self.function(y, prediction))
+        if losses.shape == prediction.shape[:-1]:
+            losses = losses[..., None]
+        elif losses.shape != prediction.shape:
+            raise ValueError(_wrong_shape("function", prediction, losses))
+        return losses
 
-    def slope(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> Calls:
-        yield call(_fill_slope, out, self.derivative, y, prediction)
+    def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
+        call(_fill, out, self.derivative, y, prediction)
 
 
-def _fill_slope(
+def _fill(
     out: Array, derivative: Callable[[Array, Array], Array], y: Array, prediction: Array
 ) -> None:
-    slope = np.asarray(derivative(y, prediction))
-    if slope.shape != prediction.shape:
-        raise ValueError(_wrong_shape("derivative", prediction, slope))
-    copyto(out, slope, "same_kind")
+    values = np.asarray(derivative(y, prediction))
+    if values.shape != prediction.shape:
+        raise ValueError(_wrong_shape("derivative", prediction, values))
+    np.copyto(out, values, "same_kind")
 
 
 def _wrong_shape(what: str, prediction: Array, values: Array) -> str:

@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.ones import Alike, alike, rows_with_ones, with_ones
-from bpestimator.nn.products import SparseRows
-from bpestimator.nn.tape import reduce_sum
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.bias_trick import (
+    ExactColumns,
+    append_ones,
+    exact_columns,
+    rows_with_ones,
+)
+from bpestimator.nn.kernels.buffers import empty_buffer
+from bpestimator.nn.kernels.products import SparseRows
 from bpestimator.training.objective import Batch
 from bpestimator.training.streams import RandomStream
 
@@ -48,7 +53,7 @@ class Batches:
         How many epochs are to come at most.
     first_units : int, default=0
         Units of the first layer, if its biases may be the weights of ones, see
-        :mod:`bpestimator.nn.ones`; 0 if not.
+        :mod:`bpestimator.nn.kernels.bias_trick`; 0 if not.
 
     Attributes
     ----------
@@ -118,7 +123,7 @@ class Batches:
     def _n_ones(self) -> int:
         """How many columns of ones the rows need, for either size of batch."""
         sizes = {self.batch_size, self.n_rows % self.batch_size} - {0}
-        return max(chain.from_iterable(map(self._alike, sizes)))
+        return max(chain.from_iterable(map(self._exact_columns, sizes)))
 
     def _whole_batches(self, bytes_per_row: int) -> int:
         """Rows of a block: as many whole batches as fit, at least one, at most all."""
@@ -126,14 +131,14 @@ class Batches:
         worth_it = ceil(sqrt(self.epochs * self.n_steps / BLOCKS_PER_STEP))
         return min(max(1, min(fitting, worth_it, BLOCK_BATCHES)) * self.batch_size, self.n_rows)
 
-    def _alike(self, size: int) -> Alike:
-        return alike(size, self.all_x.shape[1], self.first_units, self.all_x.dtype)
+    def _exact_columns(self, size: int) -> ExactColumns:
+        return exact_columns(size, self.all_x.shape[1], self.first_units, self.all_x.dtype)
 
     def _as_rows(self, x: Any, size: int) -> Any:
         """Rows of a batch of that size as the network takes them."""
         if not self._n_ones:
             return x
-        return rows_with_ones(x, self.all_x.shape[1], self._alike(size))
+        return rows_with_ones(x, self.all_x.shape[1], self._exact_columns(size))
 
     def _view(self, start: int, size: int) -> Batch:
         """One batch, as views of the buffers."""
@@ -187,7 +192,8 @@ class Batches:
         if self.weight is not None and self.all_weight is not None:
             self.all_weight.take(rows, 0, self.weight[: rows.size], "clip")
             for batch in self.blocks[rows.size]:
-                batch.total[...] = reduce_sum(batch.weight)
+                assert batch.weight is not None
+                batch.total[...] = np.add.reduce(batch.weight)
 
 
 def _like(x: Array, rows: int) -> Array:
@@ -207,7 +213,7 @@ class _DenseRows:
     def __init__(self, x: Array, size: int, *, in_order: bool, ones: int) -> None:
         # Unshuffled rows keep the array's layout, which may decide how BLAS rounds; a
         # gather of shuffled ones from another layout would copy the whole array each time.
-        self._x = x if in_order else with_ones(x, ones)
+        self._x = x if in_order else append_ones(x, ones)
         self._in_order = in_order
         self.buffer = _like(self._x, size)
 

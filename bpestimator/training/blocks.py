@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Shape
+from bpestimator.nn.arrays import Shape
 
 # A step passes over parameters, gradient and moments a dozen times. Where they exceed the
 # second-level cache, block after block is faster: by 3 % of a whole step for 2e5 parameters, by

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.tape import Calls, call
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.buffers import empty_buffer
+from bpestimator.nn.recording import call, copyto
 from bpestimator.training.objective import Objective
 
 # tanh is that flat beyond 2.99, the logistic function (whose slope is at most 1/4) beyond 4.58.
@@ -41,14 +42,14 @@ class Diagnostics:
         self._gradient = empty_buffer(flat.shape, flat.dtype)
         self._rows = 0
 
-    def keep_parameters(self, rows: int) -> Calls:
+    def keep_parameters(self, rows: int) -> None:
         """What a step on a batch of that many rows does first."""
-        yield call(setattr, self, "_rows", rows)
-        yield call(np.copyto, self._before, self._objective.flat)
+        call(setattr, self, "_rows", rows)
+        copyto(self._before, self._objective.flat)
 
-    def keep_gradient(self, block: slice) -> Calls:
+    def keep_gradient(self, block: slice) -> None:
         """What a step does once a block of its gradient is finished."""
-        yield call(np.copyto, self._gradient[..., block], self._objective.grad[..., block])
+        copyto(self._gradient[..., block], self._objective.grad[..., block])
 
     def measure(self) -> dict[str, Array]:
         """Each measure of the last step, of shape lead."""

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy import greater_equal, multiply
 
-from bpestimator.nn.layout import Array, buffer_like, empty_buffer
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.buffers import buffer_like, empty_buffer
+from bpestimator.nn.kernels.products import SparseRows
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.network import Inputs
-from bpestimator.nn.products import SparseRows
-from bpestimator.nn.tape import Calls, call, constant
-from bpestimator.nn.workspace import Workspace
+from bpestimator.nn.recording import call, constant, greater_equal, multiply
 
 
 @dataclass(frozen=True)
@@ -44,39 +44,37 @@ class Dropout:
         """Whether anything is ever left out."""
         return any(np.any(rate) for rate in self.rates)
 
-    def draw(self, x: Inputs, ws: Workspace, generators: Sequence[np.random.Generator]) -> Calls:
+    def draw(self, x: Inputs, ws: Workspace, generators: Sequence[np.random.Generator]) -> None:
         """Fill the masks of ``ws`` anew, for the rows ``x``; a generator for each model."""
         distinct = list(dict.fromkeys(generators))
         for k, rate in enumerate(self.rates):
             if not np.any(rate):
                 continue
             if isinstance(x, SparseRows) and k == 0:
-                yield call(_drop_entries, x, rate, *distinct)
+                call(_drop_entries, x, rate, *distinct)
                 continue
             inputs = x if k == 0 else ws.outputs[k - 1]
             assert isinstance(inputs, np.ndarray)
             lead = np.shape(rate)[:-1] if len(distinct) == 1 else (len(generators),)
             mask = ws.mask(k, inputs, lead)
             which = [distinct.index(generator) for generator in generators]
-            yield from _draw_mask(rate, mask, distinct, np.array(which))
+            _draw_mask(rate, mask, distinct, np.array(which))
 
 
-def _draw_mask(
-    rate: Any, mask: Array, generators: list[np.random.Generator], which: Array
-) -> Calls:
+def _draw_mask(rate: Any, mask: Array, generators: list[np.random.Generator], which: Array) -> None:
     """mask := m / (1 - rate); ``which`` of the generators draws for each model."""
     noise = empty_buffer((len(generators), *mask.shape[-2:]), np.float32)
     for generator, drawn in zip(generators, noise, strict=True):
-        yield call(generator.random, None, np.float32, drawn)
+        call(generator.random, None, np.float32, drawn)
     if len(generators) == 1:
         noise = noise[0]
     else:
         by_generator, noise = noise, empty_buffer(mask.shape, np.float32)
-        yield call(by_generator.take, which, 0, noise, "clip")
+        call(by_generator.take, which, 0, noise, "clip")
     kept = buffer_like(mask, bool)
     rate = rate[..., None] if np.ndim(rate) else rate
-    yield call(greater_equal, noise, constant(rate, np.float32), kept)
-    yield call(multiply, kept, constant(1 / (1 - np.asarray(rate)), mask.dtype), mask)
+    greater_equal(noise, constant(rate, np.float32), kept)
+    multiply(kept, constant(1 / (1 - np.asarray(rate)), mask.dtype), mask)
 
 
 def _drop_entries(x: SparseRows, rate: float, generator: np.random.Generator) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import scipy.optimize
-from numpy import add, copyto
 
-from bpestimator.nn.layout import Array, Layout, move
-from bpestimator.nn.network import EXACT_ROWS, NetworkSpec
-from bpestimator.nn.products import SparseRows, rows_of
-from bpestimator.nn.tape import Calls, call, play
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.products import SparseRows, rows_of
+from bpestimator.nn.network import NetworkSpec
+from bpestimator.nn.parameters import Layout, move
+from bpestimator.nn.predict import EXACT_ROWS
+from bpestimator.nn.recording import Computation, add, call, copyto
 from bpestimator.training.objective import Batch, Objective
 from bpestimator.training.penalties import L2
 from bpestimator.training.stopping import Log
@@ -87,23 +88,28 @@ class FullBatch:
         self._objective = Objective(spec, np.empty_like(params), penalty, layout=layout)
         lead = params.shape[:-1]
         rows = batch.y.shape[-1] if spec.loss.takes_labels else batch.y.shape[-2]
-        width = spec.loss.record_width(spec.sizes[-1])
+        width = spec.loss.n_terms(spec.sizes[-1])
         self._record = np.empty((*lead, rows, width), params.dtype)
         self._norms = np.empty((*lead, len(spec.sizes) - 1), params.dtype)
-        if rows <= EXACT_ROWS:
-            self._gradient = list(self._objective.gradient(batch, self._record, self._norms))
-        else:
-            self._gradient = list(self._gradient_in_chunks(rows))
+        self._write_gradient = Computation(self._gradient)
 
-    def _gradient_in_chunks(self, rows: int) -> Calls:
+    def _gradient(self) -> None:
+        """As :meth:`Objective.gradient`, of many rows in chunks."""
+        if self._record.shape[-2] <= EXACT_ROWS:
+            self._objective.gradient(self._batch, self._record, self._norms)
+        else:
+            self._gradient_in_chunks()
+
+    def _gradient_in_chunks(self) -> None:
         """As :meth:`Objective.gradient`, with hidden layers that stay in the cache."""
         objective, (_, y, weight, total) = self._objective, self._batch
+        rows = self._record.shape[-2]
         x: Any = self._batch.x
         x = x.matrix.tocsr() if isinstance(x, SparseRows) else x
         row_axis = -1 if objective.spec.loss.takes_labels else -2
         collected = np.empty_like(objective.grad)
-        yield from objective.norms(self._norms)
-        yield call(collected.fill, 0)
+        objective.norms(self._norms)
+        call(collected.fill, 0)
         for start in range(0, rows, CHUNK_ROWS):
             some = slice(start, min(start + CHUNK_ROWS, rows))
             chunk = Batch(
@@ -112,15 +118,15 @@ class FullBatch:
                 None if weight is None else weight[..., some],
                 total,
             )
-            yield from objective.summed(chunk, self._record[..., some, :])
-            yield call(add, collected, objective.grad, collected)
-        yield call(copyto, objective.grad, collected)
-        yield from objective.finished(self._batch)
+            objective.summed(chunk, self._record[..., some, :])
+            add(collected, objective.grad, collected)
+        copyto(objective.grad, collected)
+        objective.finished(self._batch)
 
     def __call__(self, params: Array) -> tuple[Any, Array]:
         """Loss of shape lead and a new array with its gradient, of shape lead + (P,)."""
         np.copyto(self._objective.flat, params)
-        play(self._gradient)
+        self._write_gradient()
         _, y, weight, total = self._batch
         one_batch = self._objective.value(
             self._record[..., None, :, :],

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import divide, multiply
 
-from bpestimator.nn.layout import Array, Layout, empty_buffer
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.buffers import empty_buffer
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.network import Inputs, NetworkSpec, backward, forward
-from bpestimator.nn.tape import Calls, call, constant, play
-from bpestimator.nn.workspace import Workspace
+from bpestimator.nn.parameters import Layout
+from bpestimator.nn.recording import constant, divide, multiply
 from bpestimator.training.dropout import Dropout
 from bpestimator.training.penalties import L2, squared_norms
 
@@ -87,51 +88,51 @@ class Objective:
         lead = flat.shape[:-1]
         self._layers = [weights.reshape((*lead, -1)) for weights in self._params.weights]
 
-    def norms(self, out: Array) -> Calls:
+    def norms(self, out: Array) -> None:
         """Write the squared norm of each layer's weights, of shape lead + (layers,)."""
-        yield from squared_norms(self._layers, out)
+        squared_norms(self._layers, out)
 
-    def gradient(self, batch: Batch, record: Array, norms: Array) -> Calls:
+    def gradient(self, batch: Batch, record: Array, norms: Array) -> None:
         """Write the batch's gradient to ``grad``, and what its loss depends on elsewhere.
 
         Parameters
         ----------
         batch : Batch
-        record : ndarray of shape lead + (batch, record_width)
+        record : ndarray of shape lead + (batch, n_terms)
             For the loss.
         norms : ndarray of shape lead + (layers,)
             For the penalty: the squared norm of each layer's weights.
         """
-        yield from self.norms(norms)
-        yield from self.summed(batch, record)
-        yield from self.finished(batch)
+        self.norms(norms)
+        self.summed(batch, record)
+        self.finished(batch)
 
-    def summed(self, batch: Batch, record: Array) -> Calls:
+    def summed(self, batch: Batch, record: Array) -> None:
         """Write the gradient of the loss summed over the batch's rows, without the penalty."""
         spec, ws = self.spec, self._workspace(record.shape[-2])
         raw = ws.outputs[-1]
         if self._dropout is not None:
-            yield from self._dropout.draw(batch.x, ws, self._generators)
-        yield from forward(batch.x, self._params, spec, ws)
-        yield from spec.loss.backward(raw, batch.y, record, spec.output_activation, ws)
+            self._dropout.draw(batch.x, ws, self._generators)
+        forward(batch.x, self._params, spec, ws)
+        spec.loss.backward(raw, batch.y, record, spec.output_activation, ws)
         if batch.weight is not None:
-            yield call(multiply, raw, batch.weight[..., None], raw)
-        yield from backward(batch.x, self._params, self._grads, spec, ws)
+            multiply(raw, batch.weight[..., None], raw)
+        backward(batch.x, self._params, self._grads, spec, ws)
 
-    def finished(self, batch: Batch, block: slice = ALL) -> Calls:
+    def finished(self, batch: Batch, block: slice = ALL) -> None:
         """Turn a block of a batch's summed gradient into that of its mean, with the penalty."""
         weights = self.weights_in(block)
         start, size = block.start or 0, weights.shape[-1]
         if size:
-            yield from self.penalty.add_gradient(
+            self.penalty.add_gradient(
                 weights, self.grad[..., start : start + size], self.scratch[..., :size]
             )
         grad = self.grad[..., block]
         if batch.weight is None and np.frexp(batch.total)[0] == 0.5:
             # A power of two: to multiply by its inverse gives the same, in half the time.
-            yield call(multiply, grad, constant(1 / batch.total, grad.dtype), grad)
+            multiply(grad, constant(1 / batch.total, grad.dtype), grad)
         else:
-            yield call(divide, grad, batch.total, grad)
+            divide(grad, batch.total, grad)
 
     def weights_in(self, block: slice) -> Array:
         """The weights in a block of parameters: those that the penalty concerns."""
@@ -147,7 +148,7 @@ class Objective:
         in_use = ws.taken
         for output, activation in zip(ws.outputs[:-1], self.spec.activations, strict=True):
             slope = np.ones_like(output)
-            play(activation.backward(output, slope, ws))
+            activation.backward(output, slope, ws)
             found.append(slope)
         ws.rewind(in_use)
         return found
@@ -159,7 +160,7 @@ class Objective:
 
         Parameters
         ----------
-        record : ndarray of shape lead + (batches, batch, record_width)
+        record : ndarray of shape lead + (batches, batch, n_terms)
         y, weight : ndarray of shape (..., batches, batch, ...)
         norms : ndarray of shape lead + (layers, batches)
         totals : float, or ndarray of shape (..., batches)

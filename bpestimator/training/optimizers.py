@@ -2,7 +2,7 @@
 
 Each is one declared object with three verbs. ``init`` makes what it remembers, a dict of arrays
 and numbers that can be pickled, printed and resumed. ``begin`` counts a step, and ``step``
-moves parameters; both yield their calls. All work is elementwise on flat arrays of shape
+moves parameters. All work is elementwise on flat arrays of shape
 ``lead + (P,)``, so that one model and many, or a block of a large array, are the same code.
 
 Hyperparameters are floats, or arrays of shape ``lead + (1,)`` with one value per model.
@@ -12,22 +12,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf
+from math import sqrt as root
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy import add, copyto, divide, multiply, subtract
-from numpy import sqrt as root
 
-from bpestimator.nn.layout import Array, zeros_buffer
-from bpestimator.nn.ranges import check_flag, check_range, power
-from bpestimator.nn.tape import Calls, call, constant
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.checks import check_flag, check_range, power
+from bpestimator.nn.declared import Declared
+from bpestimator.nn.kernels.buffers import zeros_buffer
+from bpestimator.nn.recording import (
+    add,
+    call,
+    constant,
+    copyto,
+    divide,
+    multiply,
+    sqrt,
+    subtract,
+)
 
 OptimizerState = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Declared):
     """How parameters follow the gradient.
 
     Attributes
@@ -38,6 +48,8 @@ class Optimizer:
         How many numbers scale a step.
     """
 
+    recorded_methods = ("begin", "step", "decay")
+
     name: ClassVar[str]
     n_factors: ClassVar[int] = 1
     from_parameters: ClassVar[Mapping[str, str]] = {"epsilon": "epsilon"}
@@ -47,7 +59,7 @@ class Optimizer:
         """What is remembered before the first step."""
         raise NotImplementedError
 
-    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> Calls:
+    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> None:
         """Once a step: count it, and factor := what scales the step.
 
         Parameters
@@ -57,11 +69,11 @@ class Optimizer:
             The learning rate, read anew at every step.
         factor : ndarray of shape lead + (n_factors,)
         """
-        yield call(copyto, factor, rate)
+        copyto(factor, rate)
 
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
-    ) -> Calls:
+    ) -> None:
         """Change ``params`` and ``state`` in place; ``grads`` and ``scratch`` are used up.
 
         Parameters
@@ -74,7 +86,7 @@ class Optimizer:
         """
         raise NotImplementedError
 
-    def decay(self, weights: Array, rate: Array) -> Calls:
+    def decay(self, weights: Array, rate: Array) -> None:
         """Shrink weights by themselves, before a step; biases are spared.
 
         Parameters
@@ -82,7 +94,7 @@ class Optimizer:
         weights : ndarray of shape lead + (size,)
         rate : ndarray of shape lead + (1,)
         """
-        yield from ()
+        pass
 
 
 @dataclass(frozen=True)
@@ -119,19 +131,19 @@ class SGD(Optimizer):
 
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
-    ) -> Calls:
+    ) -> None:
         velocity = state["velocity"]
         momentum = constant(self.momentum, params.dtype)
 
-        yield call(multiply, grads, _scale(factor), grads)
-        yield call(multiply, velocity, momentum, velocity)
-        yield call(subtract, velocity, grads, velocity)
+        multiply(grads, _scale(factor), grads)
+        multiply(velocity, momentum, velocity)
+        subtract(velocity, grads, velocity)
         if self.nesterov:
-            yield call(multiply, velocity, momentum, scratch)
-            yield call(subtract, scratch, grads, scratch)
-            yield call(add, params, scratch, params)
+            multiply(velocity, momentum, scratch)
+            subtract(scratch, grads, scratch)
+            add(params, scratch, params)
         else:
-            yield call(add, params, velocity, params)
+            add(params, velocity, params)
 
 
 @dataclass(frozen=True)
@@ -170,26 +182,26 @@ class Adam(Optimizer):
         m, v = (zeros_buffer(params.shape, params.dtype) for _ in range(2))
         return {"m": m, "v": v, "t": 0}
 
-    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> Calls:
+    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> None:
         one_by_one = rate.ndim == 1 or np.ndim(self.beta_1) or np.ndim(self.beta_2)
         if one_by_one:
-            yield call(self._correct_each, state, rate, factor)
+            call(self._correct_each, state, rate, factor)
         else:
             # Of no dimension, so that they are 64-bit numbers, which Python's are not beside 32.
             numbers = np.empty(()), np.empty(())
-            yield call(self._correct_all, state, rate, factor, *numbers, np.empty(rate.shape))
+            call(self._correct_all, state, rate, factor, *numbers, np.empty(rate.shape))
 
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
-    ) -> Calls:
+    ) -> None:
         m, v = state["m"], state["v"]
-        yield from _mean(m, grads, self.beta_1, scratch)
-        yield from _mean_of_squares(v, grads, self.beta_2)
-        yield call(root, v, scratch)
-        yield call(add, scratch, constant(self.epsilon, params.dtype), scratch)
-        yield call(multiply, m, _scale(factor), grads)
-        yield call(divide, grads, scratch, grads)
-        yield call(subtract, params, grads, params)
+        _mean(m, grads, self.beta_1, scratch)
+        _mean_of_squares(v, grads, self.beta_2)
+        sqrt(v, scratch)
+        add(scratch, constant(self.epsilon, params.dtype), scratch)
+        multiply(m, _scale(factor), grads)
+        divide(grads, scratch, grads)
+        subtract(params, grads, params)
 
     def _correct_each(self, state: OptimizerState, rate: Array, factor: Array) -> None:
         """Count the step; factor := the rate that undoes that m and v begin at zero."""
@@ -210,14 +222,14 @@ class Adam(Optimizer):
     ) -> None:
         """The same for many models with the same betas."""
         state["t"] = t = state["t"] + 1
-        of_v[()], of_m[()] = sqrt(1 - self.beta_2**t), 1 - self.beta_1**t
+        of_v[()], of_m[()] = root(1 - self.beta_2**t), 1 - self.beta_1**t
         multiply(rate, of_v, scratch)
         divide(scratch, of_m, factor)
 
 
 def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:
     # One by one with C's pow: NumPy's vectorised one may differ in the last bit.
-    return rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)
+    return rate * root(1 - beta_2**t) / (1 - beta_1**t)
 
 
 def _scale(factor: Array) -> Array:
@@ -225,19 +237,19 @@ def _scale(factor: Array) -> Array:
     return factor.reshape(()) if factor.shape == (1,) else factor
 
 
-def _mean(mean: Array, grads: Array, beta: Any, scratch: Array) -> Calls:
+def _mean(mean: Array, grads: Array, beta: Any, scratch: Array) -> None:
     """mean <- beta mean + (1 - beta) g; scratch is used up."""
-    yield call(multiply, mean, constant(beta, mean.dtype), mean)
-    yield call(multiply, grads, constant(1 - beta, mean.dtype), scratch)
-    yield call(add, mean, scratch, mean)
+    multiply(mean, constant(beta, mean.dtype), mean)
+    multiply(grads, constant(1 - beta, mean.dtype), scratch)
+    add(mean, scratch, mean)
 
 
-def _mean_of_squares(mean: Array, grads: Array, beta: Any) -> Calls:
+def _mean_of_squares(mean: Array, grads: Array, beta: Any) -> None:
     """mean <- beta mean + (1 - beta) g^2; grads are used up."""
-    yield call(multiply, mean, constant(beta, mean.dtype), mean)
-    yield call(multiply, grads, grads, grads)
-    yield call(multiply, grads, constant(1 - beta, mean.dtype), grads)
-    yield call(add, mean, grads, mean)
+    multiply(mean, constant(beta, mean.dtype), mean)
+    multiply(grads, grads, grads)
+    multiply(grads, constant(1 - beta, mean.dtype), grads)
+    add(mean, grads, mean)
 
 
 @dataclass(frozen=True)
@@ -265,11 +277,11 @@ class AdamW(Adam):
         super().__post_init__()
         check_range(self, "weight_decay", 0, inf)
 
-    def decay(self, weights: Array, rate: Array) -> Calls:
+    def decay(self, weights: Array, rate: Array) -> None:
         kept = np.empty(rate.shape, weights.dtype)
-        yield call(multiply, rate, constant(self.weight_decay, weights.dtype), kept)
-        yield call(subtract, constant(1, weights.dtype), kept, kept)
-        yield call(multiply, weights, kept, weights)
+        multiply(rate, constant(self.weight_decay, weights.dtype), kept)
+        subtract(constant(1, weights.dtype), kept, kept)
+        multiply(weights, kept, weights)
 
 
 @dataclass(frozen=True)
@@ -305,23 +317,23 @@ class NAdam(Adam):
         product = 1.0 if params.ndim == 1 else np.ones((*params.shape[:-1], 1))
         return {**super().init(params), "mu_product": product}
 
-    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> Calls:
-        yield call(self._look_ahead, state, rate, factor)
+    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> None:
+        call(self._look_ahead, state, rate, factor)
 
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
-    ) -> Calls:
+    ) -> None:
         m, dtype = state["m"], params.dtype
         ahead = np.empty_like(scratch)
-        yield from _mean(m, grads, self.beta_1, scratch)
-        yield call(multiply, grads, factor[..., :1], ahead)
-        yield call(multiply, m, factor[..., 1:], scratch)
-        yield call(add, ahead, scratch, ahead)
-        yield from _mean_of_squares(state["v"], grads, self.beta_2)
-        yield call(root, state["v"], scratch)
-        yield call(add, scratch, constant(self.epsilon, dtype), scratch)
-        yield call(divide, ahead, scratch, ahead)
-        yield call(subtract, params, ahead, params)
+        _mean(m, grads, self.beta_1, scratch)
+        multiply(grads, factor[..., :1], ahead)
+        multiply(m, factor[..., 1:], scratch)
+        add(ahead, scratch, ahead)
+        _mean_of_squares(state["v"], grads, self.beta_2)
+        sqrt(state["v"], scratch)
+        add(scratch, constant(self.epsilon, dtype), scratch)
+        divide(ahead, scratch, ahead)
+        subtract(params, ahead, params)
 
     def _look_ahead(self, state: OptimizerState, rate: Array, factor: Array) -> None:
         """Count the step; factor := the scales of g and of m."""
@@ -365,10 +377,10 @@ class RMSprop(Optimizer):
 
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
-    ) -> Calls:
-        yield call(multiply, grads, _scale(factor), scratch)
-        yield from _mean_of_squares(state["v"], grads, self.rho)
-        yield from _divided_step(params, scratch, state["v"], self.epsilon, grads)
+    ) -> None:
+        multiply(grads, _scale(factor), scratch)
+        _mean_of_squares(state["v"], grads, self.rho)
+        _divided_step(params, scratch, state["v"], self.epsilon, grads)
 
 
 @dataclass(frozen=True)
@@ -397,20 +409,20 @@ class Adagrad(Optimizer):
 
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
-    ) -> Calls:
+    ) -> None:
         s = state["s"]
-        yield call(multiply, grads, _scale(factor), scratch)
-        yield call(multiply, grads, grads, grads)
-        yield call(add, s, grads, s)
-        yield from _divided_step(params, scratch, s, self.epsilon, grads)
+        multiply(grads, _scale(factor), scratch)
+        multiply(grads, grads, grads)
+        add(s, grads, s)
+        _divided_step(params, scratch, s, self.epsilon, grads)
 
 
-def _divided_step(params: Array, change: Array, v: Array, epsilon: Any, scratch: Array) -> Calls:
+def _divided_step(params: Array, change: Array, v: Array, epsilon: Any, scratch: Array) -> None:
     """params <- params - change / (sqrt(v) + epsilon); change and scratch are used up."""
-    yield call(root, v, scratch)
-    yield call(add, scratch, constant(epsilon, v.dtype), scratch)
-    yield call(divide, change, scratch, change)
-    yield call(subtract, params, change, params)
+    sqrt(v, scratch)
+    add(scratch, constant(epsilon, v.dtype), scratch)
+    divide(change, scratch, change)
+    subtract(params, change, params)
 
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {

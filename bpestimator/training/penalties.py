@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy import add, multiply
 
-from bpestimator.nn.layout import Array
-from bpestimator.nn.tape import Calls, call, constant, reduce_sum
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.recording import add, constant, dot, matmul, multiply
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,10 @@ class L2:
 
     alpha: Any
 
-    def add_gradient(self, weights: Array, grads: Array, scratch: Array) -> Calls:
+    def add_gradient(self, weights: Array, grads: Array, scratch: Array) -> None:
         """grads += alpha * weights, before the division; arrays of shape lead + (n_weights,)."""
-        yield call(multiply, weights, constant(self.alpha, weights.dtype), scratch)
-        yield call(add, grads, scratch, grads)
+        multiply(weights, constant(self.alpha, weights.dtype), scratch)
+        add(grads, scratch, grads)
 
     def value(self, squared_norms: Array, totals: Any) -> Any:
         """alpha / 2 * sum of the squared norms / totals, of shape lead + (batches,).
@@ -40,10 +39,10 @@ class L2:
         squared_norms : ndarray of shape lead + (layers, batches)
         totals : float, or ndarray of shape (..., batches)
         """
-        return (0.5 * self.alpha) * reduce_sum(squared_norms, -2) / totals
+        return (0.5 * self.alpha) * np.add.reduce(squared_norms, -2) / totals
 
 
-def squared_norms(layers: list[Array], out: Array) -> Calls:
+def squared_norms(layers: list[Array], out: Array) -> None:
     """out[..., k] := sum of squares of layer k, for layers of shape lead + (size,).
 
     A BLAS dot for each, added up in the layers' order, gives scikit-learn's very number;
@@ -51,7 +50,7 @@ def squared_norms(layers: list[Array], out: Array) -> Calls:
     """
     for k, layer in enumerate(layers):
         if layer.ndim == 1:
-            yield call(layer.dot, layer, out[k, ...])
+            dot(layer, layer, out[k, ...])
         else:
             row, column = layer[..., None, :], layer[..., :, None]
-            yield call(np.matmul, row, column, out[..., k, None, None])
+            matmul(row, column, out[..., k, None, None])

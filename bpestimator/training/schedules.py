@@ -14,7 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from bpestimator.nn.ranges import check_range, power
+from bpestimator.nn.checks import check_range, power
+from bpestimator.nn.declared import Declared
 
 
 class Clock(NamedTuple):
@@ -42,7 +43,7 @@ class Clock(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Declared):
     """The learning rate of the coming epoch, or of the coming step.
 
     Attributes

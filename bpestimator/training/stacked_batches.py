@@ -7,10 +7,10 @@ from itertools import groupby
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, empty_buffer
-from bpestimator.nn.ones import with_ones
-from bpestimator.nn.products import SharedRows
-from bpestimator.nn.tape import reduce_sum
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.bias_trick import append_ones
+from bpestimator.nn.kernels.buffers import empty_buffer
+from bpestimator.nn.kernels.products import SharedRows
 from bpestimator.training.batches import Batches
 from bpestimator.training.objective import Batch
 from bpestimator.training.streams import RandomStream
@@ -92,7 +92,8 @@ class StackedBatches(Batches):
         if self._weight is not None:
             self._weight.take(rows_of_streams)
             for batch in self.blocks[rows_of_streams[0].size]:
-                reduce_sum(batch.weight, -1, None, batch.total, True)
+                assert batch.weight is not None
+                np.add.reduce(batch.weight, -1, out=batch.total, keepdims=True)
 
 
 class _Gathered:
@@ -114,7 +115,7 @@ class _Gathered:
         distinct = list(dict.fromkeys(pairs))
         self._which = np.array([distinct.index(pair) for pair in pairs])
         by_id = {id(array): array for array in arrays}
-        by_id = {name: with_ones(array, ones) for name, array in by_id.items()}
+        by_id = {name: append_ones(array, ones) for name, array in by_id.items()}
         self._sources = [(by_id[name], stream) for name, stream in distinct]
         source, _ = self._sources[0]
         shape, dtype = (size, *source.shape[1:]), source.dtype

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.arrays import Array
 from bpestimator.training.schedules import Clock
 from bpestimator.training.streams import RandomStream, shared_copies
 

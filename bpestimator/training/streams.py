@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array
+from bpestimator.nn.arrays import Array
 
 
 @dataclass(eq=False)  # models share a stream only if it is the same one

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from math import inf, nan
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, empty_buffer
+from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.buffers import empty_buffer
 from bpestimator.nn.network import NetworkSpec
-from bpestimator.nn.tape import Call, Calls
+from bpestimator.nn.recording import Computation
 from bpestimator.training.batches import Batches
 from bpestimator.training.blocks import block_of, blocks
 from bpestimator.training.clipping import clip
@@ -98,7 +99,7 @@ class _Group(NamedTuple):
     """Batches of one size, as one more leading axis: their losses are valued all at once.
 
     size : rows of each
-    record : ndarray of shape lead + (batches, size, record_width)
+    record : ndarray of shape lead + (batches, size, n_terms)
     y, weight : ndarray of shape (..., batches, size, ...)
     norms : ndarray of shape lead + (layers, batches)
     """
@@ -121,7 +122,7 @@ class _Running(NamedTuple):
 class _Plan(NamedTuple):
     """A block of batches: the step for each, and their groups by size."""
 
-    steps: list[list[Call]]
+    steps: list[Computation]
     groups: list[_Group]
 
 
@@ -140,7 +141,7 @@ class Descent:
         self._max_grad_norm = rules.max_grad_norm
         self._rate = np.empty((*lead, 1), dtype)
         self._factor = np.empty((*lead, rules.optimizer.n_factors), dtype)
-        width = spec.loss.record_width(spec.sizes[-1])
+        width = spec.loss.n_terms(spec.sizes[-1])
         self._record = empty_buffer((*lead, batches.block_size, width), dtype)
         n_layers = len(spec.sizes) - 1
         self._plans = {
@@ -152,7 +153,7 @@ class Descent:
         starts = [*range(0, rows, self._batches.batch_size), rows]
         sizes = [end - start for start, end in pairwise(starts)]
         steps = [
-            self._step(batch, slice(start, start + size), norms[..., k])
+            Computation(self._step, batch, slice(start, start + size), norms[..., k])
             for k, (batch, start, size) in enumerate(zip(block, starts, sizes, strict=False))
         ]
         groups = []
@@ -162,39 +163,41 @@ class Descent:
             groups.append(self._group(size, part, norms[..., first : first + count]))
         return _Plan(steps, groups)
 
-    def _step(self, batch: Batch, rows: slice, norms: Array) -> list[Call]:
-        """All calls of one step, from the rows to the changed parameters."""
+    def _step(self, batch: Batch, rows: slice, norms: Array) -> None:
+        """One step, from the rows to the changed parameters."""
         objective, state, size = self._objective, self._state, rows.stop - rows.start
         clipped = np.isfinite(self._max_grad_norm).any()
-        return [
-            *(self._diagnostics.keep_parameters(size) if self._diagnostics else ()),
-            *objective.norms(norms),
-            *objective.summed(batch, self._record[..., rows, :]),
-            *(self._clip(batch) if clipped else ()),
-            *self._optimizer.begin(state.optimizer, self._rate, self._factor),
-            *chain.from_iterable(
-                self._move(None if clipped else batch, block)
-                for block in blocks(state.params.shape[-1], state.params.itemsize)
-            ),
-        ]
+        if self._diagnostics is not None:
+            self._diagnostics.keep_parameters(size)
+        objective.norms(norms)
+        objective.summed(batch, self._record[..., rows, :])
+        if clipped:
+            self._clip(batch)
+        self._optimizer.begin(state.optimizer, self._rate, self._factor)
+        # Plain code knows nothing of blocks, and keeps numbers in the state itself.
+        n_parameters = state.params.shape[-1]
+        whole = [slice(None)] if self._optimizer.is_plain else None
+        for block in whole or blocks(n_parameters, state.params.itemsize):
+            self._move(None if clipped else batch, block)
 
-    def _clip(self, batch: Batch) -> Calls:
+    def _clip(self, batch: Batch) -> None:
         """Finish the whole gradient, and shorten it where it is too long."""
-        yield from self._objective.finished(batch)
-        yield from clip(self._objective.grad, self._max_grad_norm)
+        self._objective.finished(batch)
+        clip(self._objective.grad, self._max_grad_norm)
 
-    def _move(self, batch: Batch | None, block: slice) -> Calls:
+    def _move(self, batch: Batch | None, block: slice) -> None:
         """Move a block of parameters, once its gradient is finished, here unless batch is None."""
         objective, state = self._objective, self._state
         params, grads = state.params[..., block], objective.grad[..., block]
         scratch = objective.scratch[..., : params.shape[-1]]
-        memory = block_of(state.optimizer, block, state.params.shape)
+        plain = self._optimizer.is_plain
+        memory = state.optimizer if plain else block_of(state.optimizer, block, state.params.shape)
         if batch is not None:
-            yield from objective.finished(batch, block)
+            objective.finished(batch, block)
         if self._diagnostics is not None:
-            yield from self._diagnostics.keep_gradient(block)
-        yield from self._optimizer.decay(objective.weights_in(block), self._rate)
-        yield from self._optimizer.step(params, grads, memory, self._factor, scratch)
+            self._diagnostics.keep_gradient(block)
+        self._optimizer.decay(objective.weights_in(block), self._rate)
+        self._optimizer.step(params, grads, memory, self._factor, scratch)
 
     def _group(self, size: int, rows: slice, norms: Array) -> _Group:
         count = norms.shape[-1]
@@ -209,17 +212,16 @@ class Descent:
         self._set_rate(state.clock)
         losses, taken = [], 0
         for rows in self._batches.epoch(state.streams):
-            steps, groups = self._plans[rows]
-            for number, step in enumerate(steps):
-                if weighted and not self._batches.blocks[rows][number].total.any():
-                    check_total(self._batches.blocks[rows][number])
+            plan = self._plans[rows]
+            for batch, step in zip(self._batches.blocks[rows], plan.steps, strict=True):
+                if weighted and not batch.total.any():
+                    check_total(batch)
                     continue  # rows that do not count teach nothing
                 if per_step:
                     self._set_rate(state.clock.at(taken, n_steps))
                     taken += 1
-                for call in step:
-                    call()
-            losses += [self._losses(group) for group in groups]
+                step()
+            losses += [self._losses(group) for group in plan.groups]
         in_order = losses[0] if len(losses) == 1 else np.concatenate(losses, axis=-1)
         # Added one after the other, as scikit-learn does.
         return np.add.accumulate(in_order, -1)[..., -1:].ravel() / self._batches.n_rows

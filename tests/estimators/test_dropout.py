@@ -19,7 +19,6 @@ from bpestimator.nn import (
     Workspace,
     backward,
     forward,
-    play,
 )
 from bpestimator.training import Dropout
 
@@ -72,14 +71,14 @@ def test_prediction_leaves_nothing_out():
 def step(rates, spec, x, y, params, seed=0):
     """Masks, gradient and summed loss of one step."""
     ws = Workspace(spec.sizes, len(x), params.shape[:-1])
-    play(Dropout(rates).draw(x, ws, [np.random.default_rng(seed)]))
-    record = np.empty((*params.shape[:-1], *y.shape))
+    Dropout(rates).draw(x, ws, [np.random.default_rng(seed)])
+    terms = np.empty((*params.shape[:-1], *y.shape))
     grad = np.empty_like(params)
     views, grads = spec.layout.bind(params), spec.layout.bind(grad)
-    play(forward(x, views, spec, ws))
-    play(spec.loss.backward(ws.outputs[-1], y, record, spec.output_activation, ws))
-    play(backward(x, views, grads, spec, ws))
-    return ws.masks, grad, 0.5 * record.sum(axis=(-1, -2))
+    forward(x, views, spec, ws)
+    spec.loss.backward(ws.outputs[-1], y, terms, spec.output_activation, ws)
+    backward(x, views, grads, spec, ws)
+    return ws.masks, grad, 0.5 * terms.sum(axis=(-1, -2))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)
@@ -127,7 +126,7 @@ def test_sparse_rows_drop_their_entries():
     generator = np.random.default_rng(0)
     rows = SparseRows(sp.csr_matrix(np.ones((100, 50))))
     ws = Workspace((50, 3), 100)
-    play(Dropout((0.4,)).draw(rows, ws, [generator]))
+    Dropout((0.4,)).draw(rows, ws, [generator])
     assert set(np.unique(rows.matrix.toarray())) == {0.0, 1 / 0.6}
     assert rows.matrix.mean() == pytest.approx(1, abs=0.05)
     est = classifier(dropout=[0.3, 0.2, 0.2]).fit(sp.csr_matrix(X), Y)

@@ -21,7 +21,7 @@ from bpestimator import (
     NAdam,
     RMSprop,
 )
-from bpestimator.nn.layout import Layout, move
+from bpestimator.nn.parameters import Layout, move
 from bpestimator.training import OPTIMIZERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -17,8 +17,8 @@ from bpestimator.nn import (
     NetworkSpec,
     Workspace,
     forward,
-    play,
 )
+from bpestimator.nn.recording import recording
 
 BY_HAND = {
     "identity": lambda z: z,
@@ -39,16 +39,16 @@ POINTS = (-30.0, -3.0, -1.5, -0.25, 0.0, 0.5, 1.0, 4.0, 30.0)
 def applied(activation, z):
     z = np.array([z])
     ws = Workspace((z.size, z.size), 1, (), z.dtype)
-    play(activation.forward(z, ws))
+    activation.forward(z, ws)
     return z[0]
 
 
-def slopes(activation, z):
+def derivatives(activation, z):
     """f'(z), by the two passes."""
     a, delta = np.array([z]), np.ones((1, len(z)), np.asarray(z).dtype)
     ws = Workspace((a.size, a.size), 1, (), a.dtype)
-    play(activation.forward(a, ws))
-    play(activation.backward(a, delta, ws))
+    activation.forward(a, ws)
+    activation.backward(a, delta, ws)
     return delta[0]
 
 
@@ -70,10 +70,10 @@ def test_values(name, dtype):
 def test_far_from_zero_all_is_finite(name, dtype):
     far = np.array([-1e30, -1e4, -100.0, 100.0, 1e4, 1e30], dtype)
     with np.errstate(over="ignore"):
-        values, derivatives = applied(ACTIVATIONS[name], far), slopes(ACTIVATIONS[name], far)
+        values, found = applied(ACTIVATIONS[name], far), derivatives(ACTIVATIONS[name], far)
     assert np.isfinite(values).all()
-    assert np.isfinite(derivatives).all()
-    assert (np.abs(derivatives) < 2).all()
+    assert np.isfinite(found).all()
+    assert (np.abs(found) < 2).all()
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0, np.nan])
@@ -98,18 +98,19 @@ def test_objects_compare_print_and_pickle():
 
 def test_parameters_act():
     assert_allclose(applied(LeakyReLU(0.5), np.array([-2.0, 2.0])), [-1.0, 2.0])
-    assert_allclose(slopes(LeakyReLU(0.5), np.array([-2.0, 2.0])), [0.5, 1.0])
+    assert_allclose(derivatives(LeakyReLU(0.5), np.array([-2.0, 2.0])), [0.5, 1.0])
     assert_allclose(applied(ELU(3.0), np.array([-1.0, 2.0])), [3 * (exp(-1) - 1), 2.0])
-    assert_allclose(slopes(ELU(3.0), np.array([-1.0, 2.0])), [3 * exp(-1), 1.0])
+    assert_allclose(derivatives(ELU(3.0), np.array([-1.0, 2.0])), [3 * exp(-1), 1.0])
 
 
-def test_prediction_needs_no_slopes():
+def test_prediction_needs_no_derivatives():
     spec = NetworkSpec((2, 3, 1), (Mish(),), LOSSES["squared_error"])
     ws = Workspace(spec.sizes, 4, (), float, False)
     params = spec.layout.bind(np.ones(spec.layout.n_parameters))
-    calls = list(forward(np.ones((4, 2)), params, spec, ws))
+    with recording() as calls:
+        forward(np.ones((4, 2)), params, spec, ws)
     assert len(calls) == 2 * 2 + 3  # two layers; log, tanh, product
-    assert ws.slope(ws.outputs[0]) is None
+    assert ws.derivative(ws.outputs[0]) is None
 
 
 def test_a_function_of_another_shape_is_an_error():
@@ -131,6 +132,6 @@ def test_values_do_not_depend_on_their_place(name, shape):
     (layer,) = ws.outputs  # of several models, row by row in memory
     z = np.random.default_rng(0).normal(size=shape)
     layer[...] = z
-    play(ACTIVATIONS[name].forward(layer, ws))
+    ACTIVATIONS[name].forward(layer, ws)
     alone = applied(ACTIVATIONS[name], z.ravel()).reshape(shape)
     assert_allclose(layer, alone, rtol=1e-15, atol=1e-16)

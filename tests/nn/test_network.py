@@ -16,26 +16,25 @@ from bpestimator.nn import (
     backward,
     forward,
     initial_parameters,
-    play,
     predict,
     rows_of,
 )
-from bpestimator.nn.layout import move
-from bpestimator.nn.network import CHUNK_ROWS, EXACT_ROWS
+from bpestimator.nn.parameters import move
+from bpestimator.nn.predict import CHUNK_ROWS, EXACT_ROWS
 
 
 def gradient(spec, x, y, params):
-    """Summed-loss gradient and record, for any lead shape."""
+    """Summed-loss gradient and terms, for any lead shape."""
     grad = np.full_like(params, np.nan)
     lead, rows = params.shape[:-1], x.shape[-2]
     ws = Workspace(spec.sizes, rows, lead, params.dtype)
     views, grads = spec.layout.bind(params), spec.layout.bind(grad)
-    record = np.empty((*lead, rows, spec.loss.record_width(spec.sizes[-1])))
+    terms = np.empty((*lead, rows, spec.loss.n_terms(spec.sizes[-1])))
     x = rows_of(x)
-    play(forward(x, views, spec, ws))
-    play(spec.loss.backward(ws.outputs[-1], y, record, spec.output_activation, ws))
-    play(backward(x, views, grads, spec, ws))
-    return grad, record
+    forward(x, views, spec, ws)
+    spec.loss.backward(ws.outputs[-1], y, terms, spec.output_activation, ws)
+    backward(x, views, grads, spec, ws)
+    return grad, terms
 
 
 @pytest.fixture(params=LOSSES)
@@ -85,11 +84,11 @@ def test_initial_weights_stay_within_their_bound(dtype):
 def test_models_on_the_same_rows_equal_each_alone(problem):
     spec, x, y, rng = problem
     params = rng.normal(size=(4, spec.layout.n_parameters))
-    together, records = gradient(spec, x, y, params)
+    together, many_terms = gradient(spec, x, y, params)
     for k in range(4):
-        alone, record = gradient(spec, x, y, params[k].copy())
+        alone, terms = gradient(spec, x, y, params[k].copy())
         assert_allclose(together[k], alone, rtol=1e-12)
-        assert_allclose(records[k], record, rtol=1e-12)
+        assert_allclose(many_terms[k], terms, rtol=1e-12)
 
 
 def test_folds_and_candidates_equal_each_alone(problem):
@@ -97,20 +96,20 @@ def test_folds_and_candidates_equal_each_alone(problem):
     x = rng.normal(size=(2, 1, 8, 5))
     y = np.stack([y, y[::-1]])[:, None]
     params = rng.normal(size=(2, 3, spec.layout.n_parameters))
-    together, records = gradient(spec, x, y, params)
+    together, many_terms = gradient(spec, x, y, params)
     for fold, candidate in np.ndindex(2, 3):
-        alone, record = gradient(spec, x[fold, 0], y[fold, 0], params[fold, candidate].copy())
+        alone, terms = gradient(spec, x[fold, 0], y[fold, 0], params[fold, candidate].copy())
         assert_allclose(together[fold, candidate], alone, rtol=1e-12)
-        assert_allclose(records[fold, candidate], record, rtol=1e-12)
+        assert_allclose(many_terms[fold, candidate], terms, rtol=1e-12)
 
 
 def test_values_of_many_batches_equal_each_alone(problem):
     spec, _, y, rng = problem
-    records = rng.uniform(0.1, 0.9, size=(2, 8, spec.loss.record_width(3)))
+    many_terms = rng.uniform(0.1, 0.9, size=(2, 8, spec.loss.n_terms(3)))
     weight = rng.uniform(size=8)
     for w in (None, weight):
-        together = spec.loss.value(records, np.stack([y, y]), w, 3)
-        alone = [spec.loss.value(record, y, w, 3) for record in records]
+        together = spec.loss.value(many_terms, np.stack([y, y]), w, 3)
+        alone = [spec.loss.value(terms, y, w, 3) for terms in many_terms]
         assert_allclose(together, alone, rtol=1e-14)
 
 
@@ -156,7 +155,7 @@ def test_losses_of_extreme_outputs_are_finite():
             continue  # exp(1000) is infinite for scikit-learn, too
         raw = np.array([[1000.0, -1000.0, 0.0]])
         y = np.array([1]) if loss.takes_labels else np.array([[0.0, 1.0, 0.0]])
-        record = np.empty((1, loss.record_width(3)))
-        play(loss.backward(raw, y, record, loss.output_activation, Workspace((3, 3), 1)))
+        terms = np.empty((1, loss.n_terms(3)))
+        loss.backward(raw, y, terms, loss.output_activation, Workspace((3, 3), 1))
         assert np.isfinite(raw).all(), loss.name
-        assert np.isfinite(loss.value(record, y, None, 3)), loss.name
+        assert np.isfinite(loss.value(terms, y, None, 3)), loss.name

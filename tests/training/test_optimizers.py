@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from bpestimator.nn import play
 from bpestimator.training import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, NAdam, RMSprop
 
 # Made by make_torch_steps.py, beside this file.
@@ -29,14 +28,11 @@ def path(optimizer, rate):
     params = np.array(START)
     state, rate = optimizer.init(params), np.array([rate])
     grads, scratch, factor = np.empty(4), np.empty(4), np.empty(optimizer.n_factors)
-    calls = [
-        *optimizer.begin(state, rate, factor),
-        *optimizer.decay(params, rate),
-        *optimizer.step(params, grads, state, factor, scratch),
-    ]
     for gradient in TORCH["gradients"]:
         grads[:] = gradient
-        play(calls)
+        optimizer.begin(state, rate, factor)
+        optimizer.decay(params, rate)
+        optimizer.step(params, grads, state, factor, scratch)
         yield params.copy()
 
 

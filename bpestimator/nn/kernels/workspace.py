@@ -3,10 +3,10 @@
 A workspace is scratch. It belongs to the call that made it, never to a fitted estimator,
 and no view of it may leave that call.
 
-Of models in lockstep, layers lie row by row in memory: the units of all models for the first
-row of the batch, then those for the second. What is the same for every row, the biases, then
-meets one long run of numbers, and not one run for each model: sums over the batch and
-additions to it take half the time.
+With several models, layers lie row by row in memory: the units of all models for the first
+row of the batch, then those for the second. Biases, which are the same for every row, are then
+added to one long run of numbers rather than to one run for each model: additions and sums over
+the batch take half the time.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from bpestimator.nn.layout import Array, Shape, buffer_like, empty_buffer
+from bpestimator.nn.arrays import Array, Shape
+from bpestimator.nn.kernels.buffers import buffer_like, empty_buffer
 
-# Of fewer units, gaps between the rows change the last bit: a single column in one piece is summed
-# in another order by NumPy, and two or three columns times a vector by OpenBLAS.
+# With fewer units, gaps between the rows change the last bit: NumPy sums a single column without
+# gaps in another order, and so does OpenBLAS with two or three columns times a vector.
 NARROW = 4
 
 
@@ -34,12 +35,12 @@ class Workspace:
         d loss / d z_k, of the same shapes. The last *is* the raw outputs' buffer: a loss
         turns raw outputs into their delta in place. Empty unless ``backward``.
     masks, masked : dict of ndarray
-        For layers with dropout: what their inputs are multiplied with, and the products.
+        For each layer with dropout, the mask of its inputs and their product with it.
     in_parts : bool
-        Whether large products may be taken some rows at a time, which may round otherwise.
+        Whether large products may be computed some rows at a time, which may round differently.
 
-    Further buffers are made on request, and again the same ones, in the same order, after
-    :meth:`rewind`: all batches of one size share them.
+    Further buffers are made on request. After :meth:`rewind`, requests get the same buffers
+    again, in the same order, so that all batches of one size share them.
     """
 
     def __init__(
@@ -58,26 +59,27 @@ class Workspace:
         self.deltas: list[Array] = []
         if backward:
             self.deltas = [buffer(shape, dtype) for shape in shapes[:-1]] + self.outputs[-1:]
-        self._slopes: dict[tuple[int, str], Array] = {}
+        self._derivatives: dict[tuple[int, str], Array] = {}
         self.masks: dict[int, Array] = {}
         self.masked: dict[int, Array] = {}
         self._extra: list[Array] = []
         self._taken = 0
 
-    def slope(self, output: Array, part: str = "") -> Array | None:
-        """The buffer in which one of ``outputs`` hands its derivative from forward to backward.
+    def derivative(self, output: Array, part: str = "") -> Array | None:
+        """The buffer that holds f'(z) of one of ``outputs`` from its forward to its backward pass.
 
-        None in a workspace for the forward pass alone. A function made of two has two parts.
+        None in a workspace for the forward pass alone. An activation made of two names a
+        ``part`` for each.
         """
         if not self.deltas:
             return None
         key = (id(output), part)
-        if key not in self._slopes:
-            self._slopes[key] = buffer_like(output)
-        return self._slopes[key]
+        if key not in self._derivatives:
+            self._derivatives[key] = buffer_like(output)
+        return self._derivatives[key]
 
     def mask(self, layer: int, inputs: Array, lead: Shape) -> Array:
-        """Have the inputs of a layer multiplied with a mask from now on; the mask's buffer."""
+        """The buffer of a layer's mask, which multiplies the layer's inputs from now on."""
         if layer not in self.masks:
             dtype, shape = self.outputs[0].dtype, (*lead, *inputs.shape[-2:])
             together = np.broadcast_shapes(inputs.shape, shape)
@@ -95,7 +97,7 @@ class Workspace:
         return self._taken
 
     def rewind(self, taken: int = 0) -> None:
-        """Let the requests that follow have the buffers of the earlier ones, but for the first."""
+        """Give the buffers after the first ``taken`` again to the requests that follow."""
         self._taken = taken
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
@@ -105,19 +107,19 @@ class Workspace:
         return self._next()
 
     def like(self, array: Array, dtype: Any = None) -> Array:
-        """A buffer with arbitrary contents, in shape and memory as another."""
+        """A buffer with arbitrary contents, with the shape and the memory order of an array."""
         if self._taken == len(self._extra):
             self._extra.append(buffer_like(array, dtype))
         return self._next()
 
     def row_by_row(self, array: Array) -> Array:
-        """A buffer with arbitrary contents, of an array's shape, in memory as layers are."""
+        """A buffer with arbitrary contents, with an array's shape, row by row in memory."""
         if self._taken == len(self._extra):
             self._extra.append(_row_by_row(array.shape, array.dtype, narrow=0))
         return self._next()
 
     def zeros(self, shape: Shape, dtype: Any) -> Array:
-        """A buffer full of zeros, for as long as nobody writes to it."""
+        """A buffer of zeros, which nobody may write to."""
         zeros = self.empty(shape, dtype)
         zeros.fill(0)
         return zeros
@@ -128,7 +130,7 @@ class Workspace:
 
 
 def _row_by_row(shape: Shape, dtype: Any, narrow: int = NARROW) -> Array:
-    """A buffer for the units of all models, a row of the batch after the other."""
+    """A buffer for the units of all models, one row of the batch after the other in memory."""
     *lead, rows, width = shape
     if width < narrow:
         return empty_buffer(shape, dtype)

@@ -1,4 +1,4 @@
-"""Ranges: what a declared object is made of, checked when it is made; and powers of numbers."""
+"""Checks of the parameters of declared objects; and powers, computed one by one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 
 def check_range(owner: Any, name: str, low: float, high: float, ends: str = "[)") -> None:
-    """TypeError unless the owner has a number there, or several; ValueError outside the range.
+    """TypeError unless the attribute is a number or several; ValueError outside the range.
 
-    A NumPy number becomes Python's: of another dtype, it would change the last bits of every step.
+    A NumPy number becomes Python's: with another dtype it would change the last bits of every step.
     """
     value = getattr(owner, name)
     if isinstance(value, (np.integer, np.floating)):
@@ -28,7 +28,7 @@ def check_range(owner: Any, name: str, low: float, high: float, ends: str = "[)"
 
 
 def check_functions(owner: Any, *names: str) -> None:
-    """TypeError unless the owner has a function under each of these names."""
+    """TypeError unless each of these attributes is a function."""
     for name in names:
         if not callable(value := getattr(owner, name)):
             raise TypeError(
@@ -37,7 +37,7 @@ def check_functions(owner: Any, *names: str) -> None:
 
 
 def check_flag(owner: Any, name: str) -> None:
-    """TypeError unless the owner has True or False there."""
+    """TypeError unless the attribute is True or False."""
     if not isinstance(value := getattr(owner, name), (bool, np.bool_)):
         raise TypeError(
             f"The {name} of {type(owner).__name__} must be True or False. Got {value!r}."
@@ -45,7 +45,7 @@ def check_flag(owner: Any, name: str) -> None:
 
 
 def power(base: Any, exponent: Any) -> Any:
-    """base ** exponent, of arrays one by one: NumPy's vectorised one may round otherwise."""
+    """base ** exponent, of arrays one by one: NumPy's vectorised power may round differently."""
     if np.ndim(base) or np.ndim(exponent):
         return np.vectorize(pow, otypes=[float])(base, exponent)
     return base**exponent

@@ -8,19 +8,18 @@ from numpy.testing import assert_array_equal
 
 from bpestimator import BackpropClassifier, BackpropRegressor, LockstepGridSearchCV
 from bpestimator.estimators import _solvers
-from bpestimator.nn import SharedRows, ones
-from bpestimator.nn.layout import Layout
-from bpestimator.nn.network import weighted_sum, weighted_sum_gradients
-from bpestimator.nn.ones import (
-    Alike,
-    alike,
+from bpestimator.nn import SharedRows, layers
+from bpestimator.nn.kernels import bias_trick
+from bpestimator.nn.kernels.bias_trick import (
+    ExactColumns,
+    append_ones,
+    exact_columns,
     rows_with_ones,
-    sum_of_rows,
-    sums_alike,
-    with_ones,
+    sum_is_exact,
+    sum_over_batch,
 )
-from bpestimator.nn.tape import play
-from bpestimator.nn.workspace import Workspace
+from bpestimator.nn.kernels.workspace import Workspace
+from bpestimator.nn.parameters import Layout
 from bpestimator.training import Batches, batches
 
 FLOATS = (np.float64, np.float32)
@@ -36,8 +35,8 @@ def fresh():
     """A function that forgets all that has been tried out."""
 
     def forget():
-        alike.cache_clear()
-        sums_alike.cache_clear()
+        exact_columns.cache_clear()
+        sum_is_exact.cache_clear()
 
     yield forget
     forget()
@@ -49,8 +48,8 @@ def never(monkeypatch, fresh):
     monkeypatch.setattr(batches, "EARNED_STEPS", 0)
 
     def switch_off():
-        monkeypatch.setattr(ones, "MOST_FEATURES", 0)
-        monkeypatch.setattr(ones, "FEW_UNITS", 0)
+        monkeypatch.setattr(bias_trick, "MOST_FEATURES", 0)
+        monkeypatch.setattr(bias_trick, "FEW_UNITS", 0)
         fresh()
 
     return switch_off
@@ -62,10 +61,10 @@ def layer(x, delta, flat, layout):
     ws = Workspace(layout.sizes, rows, lead, delta.dtype)
     grads = np.full_like(flat, np.nan)
     np.copyto(ws.deltas[-1], delta)
-    play(weighted_sum(x, layout.bind(flat), 0, ws.outputs[0], ws))
+    layers.forward(x, layout.bind(flat), 0, ws.outputs[0], ws)
     sums = ws.outputs[0].copy()
     np.copyto(ws.deltas[0], delta)
-    play(weighted_sum_gradients(x, ws.deltas[0], layout.bind(grads), 0, ws))
+    layers.gradient(x, layout.bind(grads), 0, ws.deltas[0], ws)
     assert np.isfinite(grads).all()
     return sums, grads
 
@@ -73,15 +72,15 @@ def layer(x, delta, flat, layout):
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(("rows", "features", "units"), SHAPES)
 @pytest.mark.parametrize("lead", [(), (3,)], ids=str)
-def test_ones_that_are_alike_change_no_bit(lead, rows, features, units, dtype):
+def test_exact_columns_of_ones_change_no_bit(lead, rows, features, units, dtype):
     layout = Layout((features, units))
     x = numbers(rows, features, dtype=dtype)
     flat = numbers(*lead, layout.n_parameters, dtype=dtype, seed=1)
     delta = numbers(*lead, rows, units, dtype=dtype, seed=2)
     stacked = np.array(np.broadcast_to(x, (*lead, *x.shape)))
-    found = alike(rows, features, units, np.dtype(dtype))
-    extended = np.array(np.broadcast_to(with_ones(x, 2), (*lead, rows, features + 2)))
-    # Other batches of the same rows may be alike, except of a single feature.
+    found = exact_columns(rows, features, units, np.dtype(dtype))
+    extended = np.array(np.broadcast_to(append_ones(x, 2), (*lead, rows, features + 2)))
+    # Other batches of the same rows may be exact, except of a single feature.
     bringing = rows_with_ones(extended, features, found) if features > 1 else stacked
     for apart, together in zip(
         layer(stacked, delta, flat, layout), layer(bringing, delta, flat, layout), strict=True
@@ -93,9 +92,13 @@ OF_50_ROWS = numbers(50, 4), numbers(50, 1, seed=1), None
 ONES_FOR_LONG = {"batch_size": 50, "shuffle": True, "first_units": 6, "epochs": 1000}
 
 
-@pytest.mark.parametrize("found", [Alike(1, 0), Alike(0, 1), Alike(0, 2), Alike(1, 2)], ids=str)
-def test_ones_go_to_work_where_they_are_alike(found, monkeypatch):
-    monkeypatch.setattr(batches, "alike", lambda *shape: found)
+@pytest.mark.parametrize(
+    "found",
+    [ExactColumns(1, 0), ExactColumns(0, 1), ExactColumns(0, 2), ExactColumns(1, 2)],
+    ids=str,
+)
+def test_ones_are_used_where_they_are_exact(found, monkeypatch):
+    monkeypatch.setattr(batches, "exact_columns", lambda *shape: found)
     (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG).blocks[50]
     assert batch.x.plain.shape == (50, 4)
     for rows, columns in zip((batch.x.to_add, batch.x.to_sum), found, strict=True):
@@ -108,7 +111,7 @@ def test_ones_go_to_work_where_they_are_alike(found, monkeypatch):
 def test_sums_over_few_units_are_numpys(rows, units, dtype):
     for seed in range(5):
         delta, out = numbers(rows, units, dtype=dtype, seed=seed), np.empty((1, units), dtype)
-        play(sum_of_rows(delta, out, Workspace((), rows)))
+        sum_over_batch(delta, out, Workspace((), rows))
         assert_array_equal(out, np.add.reduce(delta, 0, keepdims=True))
 
 
@@ -116,7 +119,7 @@ def test_sums_over_few_units_are_numpys(rows, units, dtype):
 def test_sums_with_ones_are_sums(columns):
     layout = Layout((4, 6))
     x, delta, flat = numbers(9, 4), numbers(9, 6, seed=1), numbers(30, seed=2)
-    bringing = rows_with_ones(with_ones(x, columns), 4, Alike(1, columns))
+    bringing = rows_with_ones(append_ones(x, columns), 4, ExactColumns(1, columns))
     sums, grads = layer(bringing, delta, flat, layout)
     views = layout.bind(flat)
     np.testing.assert_allclose(sums, x @ views.weights[0] + views.biases[0], rtol=1e-12)
@@ -129,9 +132,9 @@ def test_models_that_share_rows_share_their_ones(columns):
     layout = Layout((4, 6))
     x, flat, delta = numbers(2, 9, 4), numbers(3, 30, seed=1), numbers(3, 9, 6, seed=2)
     of_models = [(slice(0, 2), 0), (slice(2, 3), 1)]
-    shared = SharedRows([(models, with_ones(x[k], columns)) for models, k in of_models])
-    repeated = np.stack([with_ones(x[k], columns) for k in (0, 0, 1)])
-    found = Alike(1, columns)
+    shared = SharedRows([(models, append_ones(x[k], columns)) for models, k in of_models])
+    repeated = np.stack([append_ones(x[k], columns) for k in (0, 0, 1)])
+    found = ExactColumns(1, columns)
     for one, other in zip(
         layer(rows_with_ones(shared, 4, found), delta, flat, layout),
         layer(rows_with_ones(repeated, 4, found), delta, flat, layout),
@@ -150,24 +153,26 @@ def test_models_that_share_rows_share_their_ones(columns):
     ],
 )
 def test_rows_go_without_ones(name, limit, options, monkeypatch):
-    monkeypatch.setattr(batches, "alike", lambda m, d, units, dtype: Alike(*[int(units > 0)] * 2))
+    monkeypatch.setattr(
+        batches, "exact_columns", lambda m, d, units, dtype: ExactColumns(*[int(units > 0)] * 2)
+    )
     monkeypatch.setattr(batches, name, limit)
     (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG | options).blocks[50]
     assert isinstance(batch.x, np.ndarray)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_trials_tell_what_is_alike_from_what_is_not(monkeypatch, fresh, dtype):
+def test_trials_tell_what_is_exact_from_what_is_not(monkeypatch, fresh, dtype):
     dtype = np.dtype(dtype)
     with monkeypatch.context() as patch:
         # Small integers have the same sums in any order, on any BLAS.
-        patch.setattr(ones, "_numbers", lambda dtype: np.arange(2**16).astype(dtype) % 7)
+        patch.setattr(bias_trick, "_numbers", lambda dtype: np.arange(2**16).astype(dtype) % 7)
         fresh()
-        assert alike(20, 5, 6, dtype) == (1, 1)
-        assert sums_alike(20, 3, dtype)
-        patch.setattr(ones, "with_ones", lambda x, n: np.nextafter(with_ones(x, n), 9))
+        assert exact_columns(20, 5, 6, dtype) == (1, 1)
+        assert sum_is_exact(20, 3, dtype)
+        patch.setattr(bias_trick, "append_ones", lambda x, n: np.nextafter(append_ones(x, n), 9))
         fresh()
-        assert alike(20, 5, 6, dtype) == (0, 0)
+        assert exact_columns(20, 5, 6, dtype) == (0, 0)
 
 
 def test_networks_whose_products_have_threads_go_without(monkeypatch):

@@ -1,0 +1,11 @@
+"""Kernels: all of it could be replaced by ``matmul`` and ``sum``: slower, and no bit changes.
+
+buffers
+    Arrays that are made once, and how they lie in memory.
+workspace
+    Every buffer that batches of one size need.
+products
+    Matrix products and sums, by the quickest way to scikit-learn's bits.
+bias_trick
+    One product for weights and biases, where rows end in a one.
+"""
