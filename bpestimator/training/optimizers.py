@@ -52,7 +52,7 @@ class Optimizer(Declared):
 
     name: ClassVar[str]
     n_factors: ClassVar[int] = 1
-    from_parameters: ClassVar[Mapping[str, str]] = {"epsilon": "epsilon"}
+    from_parameters: ClassVar[Mapping[str, str]] = {}
     scales_by_gradient_size: ClassVar[bool] = True
 
     def init(self, params: Array) -> OptimizerState:
@@ -367,6 +367,7 @@ class RMSprop(Optimizer):
     epsilon: Any = 1e-8
 
     name = "rmsprop"
+    from_parameters = {"epsilon": "epsilon"}  # noqa: RUF012
 
     def __post_init__(self) -> None:
         check_range(self, "rho", 0, 1)
@@ -400,6 +401,7 @@ class Adagrad(Optimizer):
     epsilon: Any = 1e-8
 
     name = "adagrad"
+    from_parameters = {"epsilon": "epsilon"}  # noqa: RUF012
 
     def __post_init__(self) -> None:
         check_range(self, "epsilon", 0, inf, "()")

@@ -157,10 +157,10 @@ def test_huber_and_log_cosh_are_what_they_say():
     y = np.array([0.0, 2.0, -3.0])
     p = np.array([0.5, 0.5, 0.5])
     r = np.abs(p - y)
-    assert_allclose(Huber(1.0).penalty(p, y), np.where(r <= 1, r**2 / 2, r - 0.5))
-    assert_allclose(Huber(2.5).penalty(p, y), np.where(r <= 2.5, r**2 / 2, 2.5 * (r - 1.25)))
-    assert_allclose(LogCosh().penalty(p, y), np.log(np.cosh(p - y)))
-    assert np.isfinite(LogCosh().penalty(np.array([1e4]), np.array([-1e4]))).all()
+    assert_allclose(Huber(1.0).pointwise(p, y), np.where(r <= 1, r**2 / 2, r - 0.5))
+    assert_allclose(Huber(2.5).pointwise(p, y), np.where(r <= 2.5, r**2 / 2, 2.5 * (r - 1.25)))
+    assert_allclose(LogCosh().pointwise(p, y), np.log(np.cosh(p - y)))
+    assert np.isfinite(LogCosh().pointwise(np.array([1e4]), np.array([-1e4]))).all()
 
 
 # Quantiles.

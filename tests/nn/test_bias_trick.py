@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from bpestimator import BackpropClassifier, BackpropRegressor, LockstepGridSearchCV
-from bpestimator.estimators import _solvers
+from bpestimator.estimators.fitting import stochastic
 from bpestimator.nn import SharedRows, layers
 from bpestimator.nn.kernels import bias_trick
 from bpestimator.nn.kernels.bias_trick import (
@@ -178,10 +178,10 @@ def test_trials_tell_what_is_exact_from_what_is_not(monkeypatch, fresh, dtype):
 def test_networks_whose_products_have_threads_go_without(monkeypatch):
     """What rounds alike on one thread need not on several."""
     seen = []
-    monkeypatch.setattr(_solvers, "Batches", lambda *x, **options: seen.append(options) or 1 / 0)
+    monkeypatch.setattr(stochastic, "Batches", lambda *x, **options: seen.append(options) or 1 / 0)
     X, y = numbers(30, 4), numbers(30, seed=1)
     for limit in (30 * 4 * 6, 30 * 4 * 6 + 1):
-        monkeypatch.setattr(_solvers, "THREADED_PRODUCT", limit)
+        monkeypatch.setattr(stochastic, "THREADED_PRODUCT", limit)
         with pytest.raises(ZeroDivisionError):
             BackpropRegressor(hidden_layer_sizes=(6,)).fit(X, y)
     assert [options["first_units"] for options in seen] == [0, 6]

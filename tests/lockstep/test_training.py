@@ -1,4 +1,6 @@
-"""Groups of models: what is stacked, who leaves, and that nobody notices the others."""
+"""Groups of networks: which train together, which leave, and each as if it were alone."""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -6,9 +8,10 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
-from bpestimator import Adam, AdamW, BackpropClassifier, NAdam
-from bpestimator.estimators import TOO_FEW, Fit, Fold, fit_in_lockstep, lockstep_key, why_alone
-from bpestimator.training import L2, OPTIMIZERS, Dropout, lockstep, stacked
+from bpestimator import AdamW, BackpropClassifier
+from bpestimator.lockstep import Alone, Data, FitRequest, Fitted, fit_requests, preparing
+from bpestimator.lockstep.grouping import lockstep_key, lockstep_obstacle
+from bpestimator.training import OPTIMIZERS, lockstep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -38,6 +41,39 @@ def assert_same_model(ours, theirs):
         assert getattr(ours, name) == getattr(theirs, name)
     assert ours.stop_reason_ == theirs.stop_reason_
     assert vars(ours).keys() == vars(theirs).keys()
+
+
+class Fold(NamedTuple):
+    """Networks to train on the same rows: some of a larger array, or an array of their own."""
+
+    estimators: list[Any]
+    X: Any
+    y: Any
+    rows: Any = None
+
+    def requests(self):
+        data = Data(self.X, self.y)
+        return [FitRequest(net, data, self.rows) for net in self.estimators]
+
+    def alone(self):
+        rows = slice(None) if self.rows is None else self.rows
+        return [clone(net).fit(self.X[rows], self.y[rows]) for net in self.estimators]
+
+
+def fit_folds(folds):
+    """What comes of each fold's requests."""
+    found = iter(fit_requests([request for fold in folds for request in fold.requests()]))
+    return [[next(found) for _ in fold.estimators] for fold in folds]
+
+
+def assert_as_if_alone(folds):
+    """Every network of every fold trains in lockstep, and equals its own fit; the fitted ones."""
+    fits = fit_folds(folds)
+    for fold, fits_of_fold in zip(folds, fits, strict=True):
+        for fit, theirs in zip(fits_of_fold, fold.alone(), strict=True):
+            assert isinstance(fit, Fitted), fit
+            assert_same_model(fit.estimator, theirs)
+    return [[fit.estimator for fit in fits_of_fold] for fits_of_fold in fits]
 
 
 @pytest.fixture
@@ -77,77 +113,52 @@ SETTINGS = {
 @pytest.mark.parametrize("seeds", [[0], [0, 1, 7]], ids=["one seed", "three seeds"])
 @pytest.mark.parametrize("n_folds", [1, 3])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_each_model_is_as_if_alone(setting, seeds, n_folds, n_classes, sizes):
+@pytest.mark.parametrize("in_place", [False, True], ids=["own array", "rows of one array"])
+def test_each_model_is_as_if_alone(setting, seeds, n_folds, n_classes, in_place, sizes):
     X, y = iris()
     y = y % n_classes
-    folds = [
-        Fold(nets(**setting), np.delete(X, np.s_[k::10], 0), np.delete(y, np.s_[k::10]))
-        for k in range(n_folds)
-    ]
-    for fold in folds:
-        for k, net in enumerate(fold.estimators):
-            net.set_params(random_state=seeds[k % len(seeds)])
-    alone = [[clone(net).fit(fold.X, fold.y) for net in fold.estimators] for fold in folds]
-    fits = list(fit_in_lockstep(folds))
-    assert all(isinstance(fit, Fit) for of_fold in fits for fit in of_fold)
+    folds = []
+    for k in range(n_folds):
+        ones = nets(**setting)
+        for number, net in enumerate(ones):
+            net.set_params(random_state=seeds[number % len(seeds)])
+        rows = np.delete(np.arange(150), np.s_[k::10])
+        folds.append(Fold(ones, X, y, rows) if in_place else Fold(ones, X[rows], y[rows]))
+    fitted = assert_as_if_alone(folds)
     assert sizes[0] == 6 * n_folds  # all side by side
-    for fold, of_fold in zip(folds, alone, strict=True):
-        for ours, theirs in zip(fold.estimators, of_fold, strict=True):
-            assert_same_model(ours, theirs)
     if setting.keys() & {"early_stopping", "learning_rate", "class_weight"}:
         return  # partial_fit takes neither early stopping, nor this schedule, nor "balanced"
-    X, y = folds[0].X, folds[0].y
-    assert_same_model(folds[0].estimators[1].partial_fit(X, y), alone[0][1].partial_fit(X, y))
+    alone = folds[0].alone()[1]
+    assert_same_model(fitted[0][1].partial_fit(X, y), alone.partial_fit(X, y))
 
 
 def test_models_stop_at_different_epochs_in_these_tests():
-    X, y = iris()
-    (fold,) = [Fold(nets(), X, y)]
-    list(fit_in_lockstep([fold]))
-    assert len({net.n_iter_ for net in fold.estimators}) > 3
+    (fits,) = fit_folds([Fold(nets(), *iris())])
+    assert len({fit.estimator.n_iter_ for fit in fits}) > 3
 
 
 def test_one_that_stops_in_the_last_epoch_does_not_speak_for_the_others():
     X, y = iris()
     epochs = sorted(net.fit(X, y).n_iter_ for net in nets())
-    fold = Fold(nets(max_iter=epochs[1]), X, y)
-    alone = [clone(net).fit(X, y) for net in fold.estimators]
-    list(fit_in_lockstep([fold]))
-    for ours, theirs in zip(fold.estimators, alone, strict=True):
-        assert_same_model(ours, theirs)
-    reasons = {net.stop_reason_.split(":")[0] for net in alone}
-    assert reasons == {"converged", "max_iter"}
+    (fitted,) = assert_as_if_alone([Fold(nets(max_iter=epochs[1]), X, y)])
+    assert {net.stop_reason_.split(":")[0] for net in fitted} == {"converged", "max_iter"}
 
 
 def test_a_group_is_split_to_fit_the_cache(monkeypatch, sizes):
-    X, y = iris()
     monkeypatch.setattr(lockstep, "GROUP_BYTES", 4 * 54_000)  # a model takes 46 200
-    fold = Fold(nets(8, dropout=0.2, max_iter=3), X, y)
-    alone = [clone(net).fit(X, y) for net in fold.estimators]
-    list(fit_in_lockstep([fold]))
+    assert_as_if_alone([Fold(nets(8, dropout=0.2, max_iter=3), *iris())])
     assert max(sizes) == 4
-    for ours, theirs in zip(fold.estimators, alone, strict=True):
-        assert_same_model(ours, theirs)
-
-
-def test_folds_of_one_length_train_together(sizes):
-    X, y = iris()
-    rows = [slice(0, 140), slice(5, 145), slice(0, 139), slice(1, 140)]
-    list(fit_in_lockstep(Fold(nets(max_iter=2, tol=0), X[some], y[some]) for some in rows))
-    assert sizes[0] == 12
-    assert sum(size >= 6 for size in sizes) >= 2
 
 
 def test_folds_of_many_rows_train_one_after_the_other(monkeypatch, sizes):
     X, y = iris()
-    monkeypatch.setattr("bpestimator.estimators.lockstep.FOLD_BYTES", 2 * X[5:].nbytes)
+    monkeypatch.setattr("bpestimator.lockstep.training.MOST_BYTES", 2 * X[5:].nbytes - 1)
     in_order = {"max_iter": 1, "shuffle": False}  # shuffled rows may be copied, and count twice
-    folds = (Fold(nets(**in_order), X[k : k + 145], y[k : k + 145]) for k in range(3))
-    list(fit_in_lockstep(folds))
+    fit_folds([Fold(nets(**in_order), X[k : k + 145], y[k : k + 145]) for k in range(3)])
     assert sizes == [12, 6]
 
 
-def test_models_that_share_their_rows_and_seed_share_a_stream(sizes, monkeypatch):
+def test_models_that_share_their_rows_and_seed_share_a_stream(monkeypatch):
     X, y = iris()
     streams = []
     train = lockstep.train
@@ -159,31 +170,31 @@ def test_models_that_share_their_rows_and_seed_share_a_stream(sizes, monkeypatch
     monkeypatch.setattr(lockstep, "train", spied)
     ones = nets(max_iter=1)
     ones[0].set_params(random_state=5)
-    list(fit_in_lockstep([Fold(ones, X[5:], y[5:]), Fold(nets(max_iter=1), X[:-5], y[:-5])]))
+    fit_folds([Fold(ones, X[5:], y[5:]), Fold(nets(max_iter=1), X[:-5], y[:-5])])
     assert streams == [2]
 
 
-def test_networks_too_large_are_found_at_the_first_fold():
+def test_networks_too_large_are_found_at_the_first_fold(monkeypatch):
     X, y = iris()
-    seen = []
-
-    def folds():
-        for _ in range(3):
-            seen.append(nets(hidden_layer_sizes=(600, 600)))
-            yield Fold(seen[-1], X, y)
-
-    assert list(fit_in_lockstep(folds())) == [["networks too large to gain from lockstep"] * 6]
-    assert len(seen) == 1
-    assert not hasattr(seen[0][1], "coefs_")
+    prepared = []
+    prepare = preparing.prepare_stochastic
+    monkeypatch.setattr(
+        preparing, "prepare_stochastic", lambda task: prepared.append(task) or prepare(task)
+    )
+    fits = fit_folds([Fold(nets(hidden_layer_sizes=(600, 600)), X, y) for _ in range(3)])
+    too_large = Alone("networks too large to gain from lockstep")
+    assert fits == [[too_large] * 6] * 3
+    assert len(prepared) == 1
 
 
 def test_what_cannot_be_fitted_is_left_alone():
     X, y = iris()
-    bad, good = Fold(nets(), X[:, 0], y), Fold(nets(), X, y)
-    fits = list(fit_in_lockstep([good, bad, Fold(nets(2), X, y)]))
-    assert all(isinstance(fit, Fit) for fit in fits[0])
-    assert fits[1:] == [["the fit fails"] * 6, [TOO_FEW] * 2]
-    assert not hasattr(bad.estimators[0], "coefs_")
+    folds = [Fold(nets(), X, y), Fold(nets(), X[:, 0], y)]
+    good, bad = fit_folds(folds)
+    assert all(isinstance(fit, Fitted) for fit in good)
+    assert {fit.reason for fit in bad} == {
+        "its fit fails: Expected 2D array, got 1D array instead:"
+    }
 
 
 @pytest.mark.parametrize(
@@ -219,31 +230,13 @@ def test_label_smoothing_may_differ_within_a_group(sizes, n_rates):
             for share in shares
         ]
 
-    folds = [Fold(grid(), X[start::2], y[start::2]) for start in (0, 1)]
-    fits = list(fit_in_lockstep(folds))
+    assert_as_if_alone([Fold(grid(), X[start::2], y[start::2]) for start in (0, 1)])
     assert sizes[0] == 2 * 4 * n_rates
-    for fold, fits_of_fold in zip(folds, fits, strict=True):
-        assert all(isinstance(fit, Fit) for fit in fits_of_fold)
-        for together, alone in zip(fold.estimators, grid(), strict=True):
-            assert_same_model(together, alone.fit(fold.X, fold.y))
 
 
 def test_reasons_to_go_alone():
     (net,) = nets(1)
-    assert why_alone(net) is None
-    assert "lbfgs" in why_alone(clone(net).set_params(solver="lbfgs"))
-    assert "not allowed" in why_alone(clone(net).set_params(alpha=-1))
-    assert "verbose" in why_alone(clone(net).set_params(verbose=True))
-
-
-def test_stacking():
-    assert stacked([0.5, 0.5]) == 0.5
-    assert_array_equal(stacked([0.5, 0.25]), [[0.5], [0.25]])
-    both = stacked([(L2(0.1), Adam()), (L2(0.2), Adam(beta_2=0.9))])
-    assert_array_equal(both[0].alpha, [[0.1], [0.2]])
-    assert both[1].beta_1 == 0.9
-    assert_array_equal(both[1].beta_2, [[0.999], [0.9]])
-    assert_array_equal(stacked([Dropout((0.0, 0.1)), Dropout((0.0, 0.2))]).rates[1], [[0.1], [0.2]])
-    for pair in ([Adam(), NAdam()], [True, False], ["a", "b"]):
-        with pytest.raises(ValueError, match="cannot differ"):
-            stacked(pair)
+    assert lockstep_obstacle(net) is None
+    assert "lbfgs" in lockstep_obstacle(clone(net).set_params(solver="lbfgs"))
+    assert "not allowed" in lockstep_obstacle(clone(net).set_params(alpha=-1))
+    assert "verbose" in lockstep_obstacle(clone(net).set_params(verbose=True))
