@@ -1,7 +1,7 @@
-"""The loop: how parameters move.
+"""Training: how parameters change.
 
-A :class:`TrainState` goes in, is advanced, and comes out: fitting, continuing a fit and
-resuming after an interruption are the same act. Nothing here knows scikit-learn.
+:func:`train` advances a :class:`TrainState`, which holds all that must survive. So a fit, a fit
+that is continued and one that is resumed are the same call. Nothing here knows scikit-learn.
 """
 
 from bpestimator.training.batches import Batches
@@ -25,6 +25,7 @@ from bpestimator.training.optimizers import (
     RMSprop,
 )
 from bpestimator.training.penalties import L2
+from bpestimator.training.rules import TrainingRules
 from bpestimator.training.schedules import (
     SCHEDULES,
     Adaptive,
@@ -41,7 +42,7 @@ from bpestimator.training.stacked_batches import StackedBatches
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import Stopping, StopReason
 from bpestimator.training.streams import RandomStream, generator_from, generator_state
-from bpestimator.training.trainer import Listener, TrainingRules, Validation, train
+from bpestimator.training.trainer import Listener, Validation, train
 
 __all__ = [
     "IterationListener",

@@ -1,13 +1,14 @@
-"""Diagnostics: how healthy the last step of an epoch was, layer by layer.
+"""Diagnostics: measures of the last step of an epoch, layer by layer.
 
 For the weights W_k of layer k (1 is next to the features), the step's gradient dW_k and its
 change of W_k:
 
-gradient_norm_k : |dW_k|, the penalty's share included; far below the last layer's, it vanishes
+gradient_norm_k : |dW_k|, the penalty's share included; far below the last layer's where gradients
+    vanish
 weight_norm_k : |W_k|
 update_ratio_k : |change of W_k| / |W_k|; about 1e-3 is healthy
-idle_units_k : share of the hidden units whose activation has a slope below 0.01 for every row of
-    the batch: dead relus, saturated tanh and logistic units, which learn nothing
+idle_units_k : share of the hidden units with |f'(z)| below 0.01 for every row of the batch: dead
+    relus, saturated tanh and logistic units, which learn nothing
 
 Norms are Euclidean.
 """
@@ -23,12 +24,12 @@ from bpestimator.nn.kernels.buffers import empty_buffer
 from bpestimator.nn.recording import call, copyto
 from bpestimator.training.objective import Objective
 
-# tanh is that flat beyond 2.99, the logistic function (whose slope is at most 1/4) beyond 4.58.
+# That is |z| > 2.99 for tanh, and > 4.58 for the logistic function, whose f' is at most 1/4.
 FLAT = 0.01
 
 
 class Diagnostics:
-    """Watches the steps of an objective.
+    """Measures of the steps of an objective.
 
     Parameters
     ----------
@@ -43,12 +44,12 @@ class Diagnostics:
         self._rows = 0
 
     def keep_parameters(self, rows: int) -> None:
-        """What a step on a batch of that many rows does first."""
+        """Called first in a step on a batch of that many rows."""
         call(setattr, self, "_rows", rows)
         copyto(self._before, self._objective.flat)
 
     def keep_gradient(self, block: slice) -> None:
-        """What a step does once a block of its gradient is finished."""
+        """Called in a step when a block of its gradient is complete."""
         copyto(self._gradient[..., block], self._objective.grad[..., block])
 
     def measure(self) -> dict[str, Array]:
@@ -65,6 +66,6 @@ class Diagnostics:
             measures[f"weight_norm_{k}"] = np.linalg.norm(after, axis=(-2, -1))
             change = np.linalg.norm(after - before, axis=(-2, -1))
             measures[f"update_ratio_{k}"] = change / np.linalg.norm(before, axis=(-2, -1))
-        for k, slope in enumerate(self._objective.slopes(self._rows), start=1):
-            measures[f"idle_units_{k}"] = (np.abs(slope) < FLAT).all(axis=-2).mean(axis=-1)
+        for k, derivative in enumerate(self._objective.derivatives(self._rows), start=1):
+            measures[f"idle_units_{k}"] = (np.abs(derivative) < FLAT).all(axis=-2).mean(axis=-1)
         return measures

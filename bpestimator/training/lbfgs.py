@@ -1,6 +1,6 @@
-"""L-BFGS: all rows at once, and curvature from the history of gradients.
+"""L-BFGS: a quasi-Newton method that uses the gradient of all rows at once.
 
-The method is scipy's. This file gives it the objective on flat arrays.
+The minimiser is scipy's. This file gives it the objective as a function of a flat array.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHUNK_ROWS = 512
 
 @dataclass
 class LBFGSResult:
-    """Where the minimisation ended.
+    """The result of a minimisation.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class LBFGSResult:
     problem : str
         Why it ended early, in scipy's words; empty if it converged.
     interrupted, out_of_time, stopped : bool
-        Whether Ctrl-C, ``max_seconds`` or ``watch`` ended it; then ``params`` are the last
+        Whether Ctrl-C, ``max_seconds`` or the listener ended it; then ``params`` are the last
         completed iteration's.
     """
 
@@ -55,7 +55,7 @@ class LBFGSResult:
 
 
 class _LeaveError(Exception):
-    """Raised inside scipy's minimiser, to leave it."""
+    """Raised inside scipy's minimiser to end it."""
 
 
 IterationListener = Callable[[Callable[[], Array], float, float], bool]
@@ -89,26 +89,26 @@ class FullBatch:
         lead = params.shape[:-1]
         rows = batch.y.shape[-1] if spec.loss.takes_labels else batch.y.shape[-2]
         width = spec.loss.n_terms(spec.sizes[-1])
-        self._record = np.empty((*lead, rows, width), params.dtype)
+        self._terms = np.empty((*lead, rows, width), params.dtype)
         self._norms = np.empty((*lead, len(spec.sizes) - 1), params.dtype)
         self._write_gradient = Computation(self._gradient)
 
     def _gradient(self) -> None:
         """As :meth:`Objective.gradient`, of many rows in chunks."""
-        if self._record.shape[-2] <= EXACT_ROWS:
-            self._objective.gradient(self._batch, self._record, self._norms)
+        if self._terms.shape[-2] <= EXACT_ROWS:
+            self._objective.gradient(self._batch, self._terms, self._norms)
         else:
             self._gradient_in_chunks()
 
     def _gradient_in_chunks(self) -> None:
         """As :meth:`Objective.gradient`, with hidden layers that stay in the cache."""
         objective, (_, y, weight, total) = self._objective, self._batch
-        rows = self._record.shape[-2]
+        rows = self._terms.shape[-2]
         x: Any = self._batch.x
         x = x.matrix.tocsr() if isinstance(x, SparseRows) else x
         row_axis = -1 if objective.spec.loss.takes_labels else -2
         collected = np.empty_like(objective.grad)
-        objective.norms(self._norms)
+        objective.write_norms(self._norms)
         call(collected.fill, 0)
         for start in range(0, rows, CHUNK_ROWS):
             some = slice(start, min(start + CHUNK_ROWS, rows))
@@ -118,10 +118,10 @@ class FullBatch:
                 None if weight is None else weight[..., some],
                 total,
             )
-            objective.summed(chunk, self._record[..., some, :])
+            objective.sum_gradient(chunk, self._terms[..., some, :])
             add(collected, objective.grad, collected)
         copyto(objective.grad, collected)
-        objective.finished(self._batch)
+        objective.finish_gradient(self._batch)
 
     def __call__(self, params: Array) -> tuple[Any, Array]:
         """Loss of shape lead and a new array with its gradient, of shape lead + (P,)."""
@@ -129,7 +129,7 @@ class FullBatch:
         self._write_gradient()
         _, y, weight, total = self._batch
         one_batch = self._objective.value(
-            self._record[..., None, :, :],
+            self._terms[..., None, :, :],
             y[..., None, :] if self._objective.spec.loss.takes_labels else y[..., None, :, :],
             None if weight is None else weight[..., None, :],
             self._norms[..., None],
@@ -160,12 +160,12 @@ def minimize_lbfgs(
     max_iter, max_fun : int
         Most iterations and most evaluations of the loss.
     max_seconds : float, default=inf
-        Asked after each iteration.
+        Checked after each iteration.
     log : callable, optional
-        Takes a line per iteration.
+        Takes the line of each iteration.
     listener : callable, optional
-        Takes a function that returns each iteration's parameters, its loss and its seconds; True
-        ends the minimisation.
+        Called after each iteration with a function that returns its parameters, with its loss and
+        with its seconds; returns True to end the minimisation.
 
     Source: Byrd, Lu, Nocedal and Zhu, SIAM J. Scientific Computing 16 (1995).
     """
@@ -185,7 +185,7 @@ def minimize_lbfgs(
         return loss_here, grad
 
     def after_iteration(point: Array) -> None:
-        # The line search ends at the point it accepts, so the latest loss belongs to it.
+        # The line search ends with the point that it accepts, so the latest loss is that point's.
         nonlocal now, reached
         reached, best.loss = point.copy(), loss_here
         best.n_iter += 1

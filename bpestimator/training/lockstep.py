@@ -22,11 +22,12 @@ import numpy as np
 
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.training.batches import Batches
+from bpestimator.training.rules import TrainingRules
 from bpestimator.training.stacked_batches import StackedBatches
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import StopReason
 from bpestimator.training.streams import shared_copies
-from bpestimator.training.trainer import Listener, TrainingRules, Validate, train
+from bpestimator.training.trainer import Listener, Validate, train
 
 # What the models of a group may occupy together: about what the cache holds of them.
 GROUP_BYTES = 5 * 2**20

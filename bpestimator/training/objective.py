@@ -1,4 +1,4 @@
-"""The objective: penalised loss and gradient of a batch, the heart of every solver."""
+"""The objective: penalised loss and gradient of a batch, which every solver uses."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ class Objective:
     ----------
     spec : NetworkSpec
     flat : ndarray of shape lead + (P,)
-        The parameters. Whoever changes them in place changes the objective's point.
+        The parameters; the gradient is computed where they are, so change them in place.
     penalty : L2
     dropout : Dropout or None, default=None
     generators : sequence of numpy.random.Generator, default=()
-        Where ``dropout`` draws from, one per model; models may share one.
+        The generators of ``dropout``, one per model; models may share one.
     layout : Layout or None, default=None
         Where parameters lie in ``flat``; None for the network's own.
 
     Attributes
     ----------
     grad : ndarray of shape lead + (P,)
-        What :meth:`gradient` wrote last.
+        The latest gradient.
     scratch : ndarray of shape lead + (P,)
         Free for use between calls.
     """
@@ -88,39 +88,39 @@ class Objective:
         lead = flat.shape[:-1]
         self._layers = [weights.reshape((*lead, -1)) for weights in self._params.weights]
 
-    def norms(self, out: Array) -> None:
+    def write_norms(self, out: Array) -> None:
         """Write the squared norm of each layer's weights, of shape lead + (layers,)."""
         squared_norms(self._layers, out)
 
-    def gradient(self, batch: Batch, record: Array, norms: Array) -> None:
-        """Write the batch's gradient to ``grad``, and what its loss depends on elsewhere.
+    def gradient(self, batch: Batch, terms: Array, norms: Array) -> None:
+        """Write the gradient of a batch to ``grad``, and what its value depends on.
 
         Parameters
         ----------
         batch : Batch
-        record : ndarray of shape lead + (batch, n_terms)
-            For the loss.
+        terms : ndarray of shape lead + (batch, n_terms)
+            Receives the terms of the loss.
         norms : ndarray of shape lead + (layers,)
-            For the penalty: the squared norm of each layer's weights.
+            Receives the squared norm of each layer's weights, for the penalty.
         """
-        self.norms(norms)
-        self.summed(batch, record)
-        self.finished(batch)
+        self.write_norms(norms)
+        self.sum_gradient(batch, terms)
+        self.finish_gradient(batch)
 
-    def summed(self, batch: Batch, record: Array) -> None:
-        """Write the gradient of the loss summed over the batch's rows, without the penalty."""
-        spec, ws = self.spec, self._workspace(record.shape[-2])
+    def sum_gradient(self, batch: Batch, terms: Array) -> None:
+        """Write the gradient of the loss, summed over the rows and without the penalty."""
+        spec, ws = self.spec, self._workspace(terms.shape[-2])
         raw = ws.outputs[-1]
         if self._dropout is not None:
             self._dropout.draw(batch.x, ws, self._generators)
         forward(batch.x, self._params, spec, ws)
-        spec.loss.backward(raw, batch.y, record, spec.output_activation, ws)
+        spec.loss.backward(raw, batch.y, terms, spec.output_activation, ws)
         if batch.weight is not None:
             multiply(raw, batch.weight[..., None], raw)
         backward(batch.x, self._params, self._grads, spec, ws)
 
-    def finished(self, batch: Batch, block: slice = ALL) -> None:
-        """Turn a block of a batch's summed gradient into that of its mean, with the penalty."""
+    def finish_gradient(self, batch: Batch, block: slice = ALL) -> None:
+        """Add the penalty to a block of the summed gradient, and divide by the total weight."""
         weights = self.weights_in(block)
         start, size = block.start or 0, weights.shape[-1]
         if size:
@@ -129,7 +129,7 @@ class Objective:
             )
         grad = self.grad[..., block]
         if batch.weight is None and np.frexp(batch.total)[0] == 0.5:
-            # A power of two: to multiply by its inverse gives the same, in half the time.
+            # A power of two: multiplying by its inverse gives the same bits in half the time.
             multiply(grad, constant(1 / batch.total, grad.dtype), grad)
         else:
             divide(grad, batch.total, grad)
@@ -139,33 +139,31 @@ class Objective:
         start, stop, _ = block.indices(self.flat.shape[-1])
         return self.flat[..., start : min(stop, self.spec.layout.n_weights)]
 
-    def slopes(self, rows: int) -> list[Array]:
-        """The slope of each hidden layer's activation, where the last batch of that size left it.
+    def derivatives(self, rows: int) -> list[Array]:
+        """f'(z) of each hidden layer, in the last batch of that many rows.
 
         Arrays of shape lead + (rows, width).
         """
-        ws, found = self._workspaces[rows], []
+        ws, derivatives = self._workspaces[rows], []
         in_use = ws.taken
         for output, activation in zip(ws.outputs[:-1], self.spec.activations, strict=True):
-            slope = np.ones_like(output)
-            activation.backward(output, slope, ws)
-            found.append(slope)
+            derivative = np.ones_like(output)
+            activation.backward(output, derivative, ws)
+            derivatives.append(derivative)
         ws.rewind(in_use)
-        return found
+        return derivatives
 
-    def value(
-        self, record: Array, y: Array, weight: Array | None, norms: Array, totals: Any
-    ) -> Any:
+    def value(self, terms: Array, y: Array, weight: Array | None, norms: Array, totals: Any) -> Any:
         """Penalised loss of batches of one size, of shape lead + (batches,).
 
         Parameters
         ----------
-        record : ndarray of shape lead + (batches, batch, n_terms)
+        terms : ndarray of shape lead + (batches, batch, n_terms)
         y, weight : ndarray of shape (..., batches, batch, ...)
         norms : ndarray of shape lead + (layers, batches)
         totals : float, or ndarray of shape (..., batches)
         """
-        loss = self.spec.loss.value(record, y, weight, self.spec.sizes[-1])
+        loss = self.spec.loss.value(terms, y, weight, self.spec.sizes[-1])
         return loss + self.penalty.value(norms, totals)
 
     def _workspace(self, rows: int) -> Workspace:

@@ -1,4 +1,4 @@
-"""Stopping: when to go on, when to slow down, when to stop."""
+"""Stopping: whether a model goes on, takes a smaller rate, or stops."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bpestimator.training.state import Run
 
 Log = Callable[[str], None]
 
-# A loss that has grown by this factor since the first epoch has exploded. So large a factor cuts
-# no run short that scikit-learn completes: Adam at a rate of 100 may reach 1e10 and return.
-EXPLOSION = 1e20
+# A loss that has grown by this factor since the first epoch has diverged. A smaller factor would
+# end runs that scikit-learn completes: Adam at a rate of 100 may reach 1e10 and recover.
+DIVERGENCE = 1e20
 
 
 class Verdict(Enum):
-    """What follows from a stall."""
+    """The decision after a stall."""
 
     SHRINK = "shrink the rate"
     STOP = "stop"
@@ -50,11 +50,11 @@ class Stopping:
     tol: float
     patience: float
 
-    def note(self, run: Run) -> bool:
-        """Update ``run`` from its latest loss or score; True if this is the best score yet."""
+    def update(self, run: Run) -> bool:
+        """Update ``run`` by its latest loss or score; True if this is the best score so far."""
         if run.validation_scores is not None and run.best_validation_score is not None:
             score = run.validation_scores[-1]
-            # A score that is not a number compares as neither: it does not count as a stall.
+            # Comparisons with NaN are False: such a score does not count as a stall.
             stalled = score < run.best_validation_score + self.tol
             is_best = score > run.best_validation_score
             run.best_validation_score = score if is_best else run.best_validation_score
@@ -67,13 +67,13 @@ class Stopping:
         run.stalled = run.stalled + 1 if stalled else 0
         return is_best
 
-    def explodes(self, run: Run) -> bool:
-        """Whether the latest loss is no number, or beyond all hope compared with the first."""
+    def diverges(self, run: Run) -> bool:
+        """Whether the latest loss is not finite, or far above the first of this call."""
         loss, first = run.loss_curve[-1], run.loss_curve[-run.n_iter]
-        return not isfinite(loss) or loss > EXPLOSION * abs(first) > 0
+        return not isfinite(loss) or loss > DIVERGENCE * abs(first) > 0
 
-    def judge(self, run: Run, rate: float, schedule: Schedule, log: Log | None) -> Verdict:
-        """What follows now that ``run`` has stalled at ``rate`` for too long."""
+    def decide(self, run: Run, rate: float, schedule: Schedule, log: Log | None) -> Verdict:
+        """Whether a ``run`` that has stalled for too long stops or takes a smaller rate."""
         verdict, consequence = Verdict.STOP, "Stopping."
         if schedule.shrink_by is not None:
             if rate <= schedule.smallest:
@@ -83,10 +83,10 @@ class Stopping:
                 consequence = f"Setting learning rate to {rate / schedule.shrink_by:f}"
                 run.stalled = 0
         if log is not None:
-            watched = (
+            stalled = (
                 f"Training loss did not improve more than tol={self.tol:f}"
                 if not run.follows_score
                 else f"Validation score did not improve more than tol={self.tol:f}"
             )
-            log(f"{watched} for {self.patience:.0f} consecutive epochs. {consequence}")
+            log(f"{stalled} for {self.patience:.0f} consecutive epochs. {consequence}")
         return verdict

@@ -1,46 +1,36 @@
-"""The trainer: epochs of small steps against the gradient, until a rule says stop.
+"""The training loop: epoch after epoch, until every model stops or time is up.
 
-Per batch: gather, forward, delta, backward, penalty, step. Per epoch: record the loss,
-validate, judge, ask the schedule for the next rate. One path serves one model and many.
+After each epoch a model's loss is written to its history, the model is validated, and the
+stopping rule decides whether it goes on. One loop serves one model and many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
-from math import inf, nan
+from math import nan
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from bpestimator.nn.arrays import Array
-from bpestimator.nn.kernels.buffers import empty_buffer
 from bpestimator.nn.network import NetworkSpec
-from bpestimator.nn.recording import Computation
 from bpestimator.training.batches import Batches
-from bpestimator.training.blocks import block_of, blocks
-from bpestimator.training.clipping import clip
-from bpestimator.training.diagnostics import Diagnostics
-from bpestimator.training.dropout import Dropout
-from bpestimator.training.objective import Batch, Objective, check_total
-from bpestimator.training.optimizers import Optimizer
-from bpestimator.training.penalties import L2
-from bpestimator.training.schedules import Clock, Schedule
+from bpestimator.training.epoch import EpochTrainer
+from bpestimator.training.rules import TrainingRules
 from bpestimator.training.state import Run, TrainState
-from bpestimator.training.stopping import Log, Stopping, StopReason, Verdict
+from bpestimator.training.stopping import Log, StopReason, Verdict
 
-# Elements in NumPy's own buffers, 8192 unless told otherwise. Where several rows of an array with
-# gaps, or of one to be repeated, fit in, NumPy copies them there before it computes: penalties of
-# stacked models take a third of the time without, biases and masks an eighth less. Below this
-# size the casting of masks takes longer than is won.
+# Elements in NumPy's own buffers, 8192 by default. Where several rows of an array with gaps, or of
+# a broadcast one, fit in, NumPy copies them there before it computes. Without that, the L2 penalty
+# of stacked models takes a third of the time, and biases and masks an eighth less. With smaller
+# buffers, casting masks costs more than that saves.
 UFUNC_BUFFER = 1024
 
 
 class Validation(NamedTuple):
-    """What held-out rows say of a model: a score, more is better, and the loss."""
+    """A model's score on held-out rows, where greater is better, and its loss."""
 
     score: float
     loss: float
@@ -50,206 +40,11 @@ Validate = Callable[[Array], Validation]
 
 
 class Listener(Protocol):
-    """Is told of every epoch, and may stop training after one."""
+    """Hooks called before and after each epoch; ``end_epoch`` returns True to stop."""
 
     def begin_epoch(self) -> None: ...
 
     def end_epoch(self) -> bool: ...
-
-
-@dataclass(frozen=True)
-class TrainingRules:
-    """How to train.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-    schedule : Schedule
-    penalty : L2
-    stopping : Stopping
-    max_epochs : int
-        Of this call.
-    max_grad_norm : float, or ndarray of shape lead + (1,), default=inf
-        Longest gradient; a longer one is shortened before the step.
-    max_seconds : float, default=inf
-        Of this call; asked after each epoch.
-    dropout : Dropout or None, default=None
-        Draws from the state's generator.
-    diagnostics : bool, default=False
-        Whether the history tells of each layer, see :mod:`bpestimator.training.diagnostics`.
-    """
-
-    optimizer: Optimizer
-    schedule: Schedule
-    penalty: L2
-    stopping: Stopping
-    max_epochs: int
-    max_grad_norm: Any = inf
-    max_seconds: float = inf
-    dropout: Dropout | None = None
-    diagnostics: bool = False
-
-    @property
-    def drops_features(self) -> bool:
-        """Whether features are left out, of one model at least."""
-        return self.dropout is not None and bool(np.any(self.dropout.rates[0]))
-
-
-class _Group(NamedTuple):
-    """Batches of one size, as one more leading axis: their losses are valued all at once.
-
-    size : rows of each
-    record : ndarray of shape lead + (batches, size, n_terms)
-    y, weight : ndarray of shape (..., batches, size, ...)
-    norms : ndarray of shape lead + (layers, batches)
-    """
-
-    size: int
-    record: Array
-    y: Array
-    weight: Array | None
-    norms: Array
-
-
-class _Running(NamedTuple):
-    """A model in training: its progress, and its views of the parameters and the rates."""
-
-    run: Run
-    params: Array
-    initial_rate: Array
-
-
-class _Plan(NamedTuple):
-    """A block of batches: the step for each, and their groups by size."""
-
-    steps: list[Computation]
-    groups: list[_Group]
-
-
-class Descent:
-    """Parameters on their way down: one epoch at a time, on buffers made once."""
-
-    def __init__(
-        self, spec: NetworkSpec, batches: Batches, rules: TrainingRules, state: TrainState
-    ) -> None:
-        self._batches, self._state = batches, state
-        generators = [one.generator for one in state.streams if one.generator is not None]
-        self._objective = Objective(spec, state.params, rules.penalty, rules.dropout, generators)
-        lead, dtype = state.params.shape[:-1], state.params.dtype
-        self._diagnostics = Diagnostics(self._objective) if rules.diagnostics else None
-        self._optimizer, self._schedule = rules.optimizer, rules.schedule
-        self._max_grad_norm = rules.max_grad_norm
-        self._rate = np.empty((*lead, 1), dtype)
-        self._factor = np.empty((*lead, rules.optimizer.n_factors), dtype)
-        width = spec.loss.n_terms(spec.sizes[-1])
-        self._record = empty_buffer((*lead, batches.block_size, width), dtype)
-        n_layers = len(spec.sizes) - 1
-        self._plans = {
-            rows: self._plan(block, rows, np.empty((*lead, n_layers, len(block)), dtype))
-            for rows, block in batches.blocks.items()
-        }
-
-    def _plan(self, block: list[Batch], rows: int, norms: Array) -> _Plan:
-        starts = [*range(0, rows, self._batches.batch_size), rows]
-        sizes = [end - start for start, end in pairwise(starts)]
-        steps = [
-            Computation(self._step, batch, slice(start, start + size), norms[..., k])
-            for k, (batch, start, size) in enumerate(zip(block, starts, sizes, strict=False))
-        ]
-        groups = []
-        for size in dict.fromkeys(sizes):  # one size, and perhaps a shorter last batch
-            first, count = sizes.index(size), sizes.count(size)
-            part = slice(starts[first], starts[first + count])
-            groups.append(self._group(size, part, norms[..., first : first + count]))
-        return _Plan(steps, groups)
-
-    def _step(self, batch: Batch, rows: slice, norms: Array) -> None:
-        """One step, from the rows to the changed parameters."""
-        objective, state, size = self._objective, self._state, rows.stop - rows.start
-        clipped = np.isfinite(self._max_grad_norm).any()
-        if self._diagnostics is not None:
-            self._diagnostics.keep_parameters(size)
-        objective.norms(norms)
-        objective.summed(batch, self._record[..., rows, :])
-        if clipped:
-            self._clip(batch)
-        self._optimizer.begin(state.optimizer, self._rate, self._factor)
-        # Plain code knows nothing of blocks, and keeps numbers in the state itself.
-        n_parameters = state.params.shape[-1]
-        whole = [slice(None)] if self._optimizer.is_plain else None
-        for block in whole or blocks(n_parameters, state.params.itemsize):
-            self._move(None if clipped else batch, block)
-
-    def _clip(self, batch: Batch) -> None:
-        """Finish the whole gradient, and shorten it where it is too long."""
-        self._objective.finished(batch)
-        clip(self._objective.grad, self._max_grad_norm)
-
-    def _move(self, batch: Batch | None, block: slice) -> None:
-        """Move a block of parameters, once its gradient is finished, here unless batch is None."""
-        objective, state = self._objective, self._state
-        params, grads = state.params[..., block], objective.grad[..., block]
-        scratch = objective.scratch[..., : params.shape[-1]]
-        plain = self._optimizer.is_plain
-        memory = state.optimizer if plain else block_of(state.optimizer, block, state.params.shape)
-        if batch is not None:
-            objective.finished(batch, block)
-        if self._diagnostics is not None:
-            self._diagnostics.keep_gradient(block)
-        self._optimizer.decay(objective.weights_in(block), self._rate)
-        self._optimizer.step(params, grads, memory, self._factor, scratch)
-
-    def _group(self, size: int, rows: slice, norms: Array) -> _Group:
-        count = norms.shape[-1]
-        *lead, _, width = self._record.shape
-        record = self._record[..., rows, :].reshape(*lead, count, size, width)
-        return _Group(size, record, *self._batches.by_batch(rows, count), norms)
-
-    def epoch(self) -> Array:
-        """Step through every batch; mean penalised loss of the epoch, model by model."""
-        state, weighted = self._state, self._batches.weight is not None
-        per_step, n_steps = self._schedule.per_step, self._batches.n_steps
-        self._set_rate(state.clock)
-        losses, taken = [], 0
-        for rows in self._batches.epoch(state.streams):
-            plan = self._plans[rows]
-            for batch, step in zip(self._batches.blocks[rows], plan.steps, strict=True):
-                if weighted and not batch.total.any():
-                    check_total(batch)
-                    continue  # rows that do not count teach nothing
-                if per_step:
-                    self._set_rate(state.clock.at(taken, n_steps))
-                    taken += 1
-                step()
-            losses += [self._losses(group) for group in plan.groups]
-        in_order = losses[0] if len(losses) == 1 else np.concatenate(losses, axis=-1)
-        # Added one after the other, as scikit-learn does.
-        return np.add.accumulate(in_order, -1)[..., -1:].ravel() / self._batches.n_rows
-
-    def rates(self) -> list[float]:
-        """The learning rate of the last step, model by model."""
-        rates: list[float] = self._rate.ravel().tolist()
-        return rates
-
-    def measures(self) -> dict[str, list[float]]:
-        """What the diagnostics say of the last step, model by model."""
-        if self._diagnostics is None:
-            return {}
-        found = self._diagnostics.measure()
-        return {name: np.ravel(value).tolist() for name, value in found.items()}
-
-    def _set_rate(self, clock: Clock) -> None:
-        self._rate[...] = self._schedule.rate(self._state.initial_rate, clock)
-        self._state.rate = self._rate
-
-    def _losses(self, group: _Group) -> Any:
-        """Rows times penalised loss of each batch, of shape lead + (batches,)."""
-        size, record, y, weight, norms = group
-        if weight is None:
-            return size * self._objective.value(record, y, None, norms, size)
-        totals = np.add.reduce(weight, -1)
-        losses = size * self._objective.value(record, y, weight, norms, totals)
-        return np.where(totals == 0, 0.0, losses)
 
 
 def train(
@@ -272,82 +67,176 @@ def train(
     batches : Batches
     rules : TrainingRules
     state : TrainState
-        Changed in place. With models in lockstep, one that stops keeps the parameters it
+        Changed in place. Of several models, one that stops keeps the parameters it
         stopped with.
     validate : sequence of callable, optional
         One per model: takes its parameters, of shape (P,), and returns a Validation. In a run
-        that follows its score the score decides, and the run keeps the best parameters.
+        that follows its score, the score decides when to stop, and the run keeps the best
+        parameters.
     log : callable, optional
-        Takes each line worth telling.
-    listener : Monitor, optional
+        Takes each line of the log.
+    listener : Listener, optional
     stopped : dict, optional
-        Receives, of models in lockstep, the state of each that stops, by its number.
+        Receives the state of each of several models that stops, by its number.
     enough : int, optional
-        How many models must have stopped for training to return; all where None.
+        Training returns when so many models have stopped; None for all.
 
     Returns
     -------
     StopReason
     """
-    lead = state.params.shape[:-1]
-    running = {
-        number: _Running(run, state.params[model], state.initial_rate[model])
-        for number, (model, run) in enumerate(zip(np.ndindex(lead), state.runs, strict=True))
-    }
-    usual_buffer = np.getbufsize()
-    judges = (
-        [None] * len(running)
-        if validate is None
-        else [_buffered(one, usual_buffer) for one in validate]
-    )
-    begin_epoch = None if listener is None else _buffered(listener.begin_epoch, usual_buffer)
-    end_epoch = None if listener is None else _buffered(listener.end_epoch, usual_buffer)
-    finished: dict[int, tuple[Array, Array]] = {}
-    enough = len(running) if enough is None else enough
-    start = now = perf_counter()
+    models = _Models(state, rules, validate, log, stopped)
+    hooks = _Hooks(listener)
+    enough = len(state.runs) if enough is None else enough
+    start = perf_counter()
     try:
         with np.errstate(all="ignore"), _ufunc_buffer(UFUNC_BUFFER):
-            descent = Descent(spec, batches, rules, state)
-            for _ in range(rules.max_epochs):
-                if begin_epoch is not None:
-                    begin_epoch()
-                for run, params, _ in running.values():
-                    run.begin_epoch(params)
-                losses = descent.epoch()
-                state.clock = state.clock.after(batches.n_rows)
-                began, now = now, perf_counter()
-                rates, measures = descent.rates(), descent.measures()
-                for number, (run, params, initial_rate) in list(running.items()):
-                    run.n_iter += 1
-                    run.loss_curve.append(losses[number])
-                    run.record_epoch(
-                        losses[number],
-                        learning_rate=rates[number],
-                        seconds=now - began,
-                        **{name: value[number] for name, value in measures.items()},
-                    )
-                    if log is not None:
-                        log(f"Iteration {run.n_iter}, loss = {losses[number]:.8f}")
-                    if _is_finished(run, params, initial_rate, rules, judges[number], log):
-                        finished[number] = params, params.copy()
-                        del running[number]
-                        if stopped is not None:
-                            stopped[number] = state.of(number)
-                if end_epoch is not None and end_epoch():
-                    return StopReason.CALLBACK
-                if len(finished) >= enough:
-                    diverged = all(run.diverged for run in state.runs)
-                    return StopReason.DIVERGED if diverged else StopReason.CONVERGED
-                if now - start > rules.max_seconds:
-                    return StopReason.MAX_TIME
-        return StopReason.MAX_EPOCHS
+            trainer = EpochTrainer(spec, batches, rules, state)
+            return _epochs(trainer, models, hooks, rules, enough, start)
     except KeyboardInterrupt:
         for run in state.runs:
             run.mend()
         return StopReason.INTERRUPTED
     finally:
-        for params, as_it_stopped in finished.values():
+        models.restore()
+
+
+def _epochs(
+    trainer: EpochTrainer,
+    models: _Models,
+    hooks: _Hooks,
+    rules: TrainingRules,
+    enough: int,
+    start: float,
+) -> StopReason:
+    """Train epoch after epoch; the reason why that ends."""
+    now = start
+    for _ in range(rules.max_epochs):
+        hooks.begin_epoch()
+        models.begin_epoch()
+        losses = trainer.epoch()
+        began, now = now, perf_counter()
+        models.end_epoch(losses, trainer.rates(), now - began, trainer.measures())
+        if hooks.end_epoch():
+            return StopReason.CALLBACK
+        if models.n_stopped >= enough:
+            return StopReason.DIVERGED if models.all_diverged() else StopReason.CONVERGED
+        if now - start > rules.max_seconds:
+            return StopReason.MAX_TIME
+    return StopReason.MAX_EPOCHS
+
+
+class _Model(NamedTuple):
+    """One model: its progress, its validation, and views of its parameters and initial rate."""
+
+    run: Run
+    params: Array
+    initial_rate: Array
+    validate: Validate | None
+
+
+class _Models:
+    """The models in training, and those that have stopped."""
+
+    def __init__(
+        self,
+        state: TrainState,
+        rules: TrainingRules,
+        validate: Sequence[Validate] | None,
+        log: Log | None,
+        stopped: dict[int, TrainState] | None,
+    ) -> None:
+        self._state, self._rules, self._log, self._stopped = state, rules, log, stopped
+        each = [None] * len(state.runs) if validate is None else map(_with_usual_buffer, validate)
+        lead = state.params.shape[:-1]
+        self._running = {
+            number: _Model(run, state.params[index], state.initial_rate[index], validates)
+            for number, (index, run, validates) in enumerate(
+                zip(np.ndindex(lead), state.runs, each, strict=True)
+            )
+        }
+        self._kept: list[tuple[Array, Array]] = []
+
+    @property
+    def n_stopped(self) -> int:
+        return len(self._kept)
+
+    def all_diverged(self) -> bool:
+        return all(run.diverged for run in self._state.runs)
+
+    def begin_epoch(self) -> None:
+        for model in self._running.values():
+            model.run.begin_epoch(model.params)
+
+    def end_epoch(
+        self, losses: Array, rates: list[float], seconds: float, measures: dict[str, list[float]]
+    ) -> None:
+        """Record the epoch of every model in training, and stop those that are finished."""
+        for number, model in list(self._running.items()):
+            run, loss = model.run, losses[number]
+            run.n_iter += 1
+            run.loss_curve.append(loss)
+            own = {name: value[number] for name, value in measures.items()}
+            run.record_epoch(loss, learning_rate=rates[number], seconds=seconds, **own)
+            if self._log is not None:
+                self._log(f"Iteration {run.n_iter}, loss = {loss:.8f}")
+            if _is_finished(model, self._rules, self._log):
+                self._stop(number)
+
+    def _stop(self, number: int) -> None:
+        params = self._running.pop(number).params
+        self._kept.append((params, params.copy()))
+        if self._stopped is not None:
+            self._stopped[number] = self._state.of(number)
+
+    def restore(self) -> None:
+        """Give models that stopped the parameters that they stopped with."""
+        for params, as_it_stopped in self._kept:
             params[...] = as_it_stopped
+
+
+def _is_finished(model: _Model, rules: TrainingRules, log: Log | None) -> bool:
+    """Validate a model after the epoch just recorded; whether it stops.
+
+    Keeps the best parameters, and shrinks the rate where the schedule says so.
+    """
+    run, params, initial_rate, validate = model
+    if rules.stopping.diverges(run):
+        run.diverged = True
+        if validate is not None:
+            run.record_validation(nan, nan)
+        return True
+    run.keep_start()
+    if validate is not None:
+        validation = validate(params)
+        run.record_validation(*validation)
+        if log is not None:
+            log(f"Validation score: {validation.score:f}")
+    if rules.stopping.update(run):
+        run.best_params = params.copy()
+    if run.stalled <= rules.stopping.patience or rules.schedule.cycles:
+        return False
+    verdict = rules.stopping.decide(run, float(initial_rate[0]), rules.schedule, log)
+    if verdict is Verdict.SHRINK:
+        initial_rate /= rules.schedule.shrink_by
+    return verdict is Verdict.STOP
+
+
+class _Hooks:
+    """The hooks of a listener, which may be None."""
+
+    def __init__(self, listener: Listener | None) -> None:
+        self._begin = self._end = None
+        if listener is not None:
+            self._begin = _with_usual_buffer(listener.begin_epoch)
+            self._end = _with_usual_buffer(listener.end_epoch)
+
+    def begin_epoch(self) -> None:
+        if self._begin is not None:
+            self._begin()
+
+    def end_epoch(self) -> bool:
+        return self._end is not None and bool(self._end())
 
 
 @contextmanager
@@ -360,45 +249,12 @@ def _ufunc_buffer(size: int) -> Iterator[None]:
         np.setbufsize(before)
 
 
-def _buffered(function: Callable[..., Any], size: int) -> Callable[..., Any]:
-    """A function that is not ours, and may sum in ways that do depend on NumPy's buffers."""
+def _with_usual_buffer(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the caller's, whose sums may depend on NumPy's buffer size."""
+    size = np.getbufsize()
 
     def call(*args: Any) -> Any:
         with _ufunc_buffer(size):
             return function(*args)
 
     return call
-
-
-def _is_finished(
-    run: Run,
-    params: Array,
-    initial_rate: Array,
-    rules: TrainingRules,
-    validate: Validate | None,
-    log: Log | None,
-) -> bool:
-    """Whether a model stops after the epoch just recorded; judges, keeps, shrinks its rate."""
-    if rules.stopping.explodes(run):
-        run.diverged = True
-        if validate is not None:
-            run.record_validation(nan, nan)
-        return True
-    run.keep_start()
-    if validate is not None:
-        validation = validate(params)
-        run.record_validation(*validation)
-        if log is not None:
-            log(f"Validation score: {validation.score:f}")
-    if rules.stopping.note(run):
-        run.best_params = params.copy()
-    stalled = run.stalled > rules.stopping.patience and not rules.schedule.cycles
-    return stalled and _stops(run, initial_rate, rules, log)
-
-
-def _stops(run: Run, initial_rate: Array, rules: TrainingRules, log: Log | None) -> bool:
-    """Whether a stalled run stops; if not, its rate shrinks."""
-    verdict = rules.stopping.judge(run, float(initial_rate[0]), rules.schedule, log)
-    if verdict is Verdict.SHRINK:
-        initial_rate /= rules.schedule.shrink_by
-    return verdict is Verdict.STOP

@@ -28,8 +28,8 @@ from bpestimator.training import (
     train,
 )
 from bpestimator.training import batches as batches_module
+from bpestimator.training.epoch import EpochTrainer
 from bpestimator.training.schedules import Adaptive, Constant, InvScaling
-from bpestimator.training.trainer import Descent
 
 ROWS, FEATURES, OUTPUTS = 53, 4, 3
 NEVER = Stopping(tol=0.0, patience=np.inf)
@@ -148,10 +148,10 @@ def test_steps_allocate_no_array(kind, activation):
     spec = NetworkSpec(spec.sizes, (activation,) * 2, spec.loss)
     state = fresh_state(spec, kind())
     batches = Batches(x, y, None, batch_size=200, shuffle=True)
-    descent = Descent(spec, batches, rules(kind()), state)
-    descent.epoch()
+    trainer = EpochTrainer(spec, batches, rules(kind()), state)
+    trainer.epoch()
     tracemalloc.start()
-    descent.epoch()
+    trainer.epoch()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     one_layer = 200 * 256 * 8  # NumPy's own casting buffers take 64 KB

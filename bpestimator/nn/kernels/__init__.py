@@ -9,3 +9,5 @@ products
 bias_trick
     One product for weights and biases, where rows end in a one.
 """
+
+__all__: list[str] = []
