@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -150,13 +151,23 @@ def _notes_of_words(told: list[list[str]], words: list[list[str]]) -> Iterator[s
 # The table
 
 
-def report(name: str, found: list[str], notes: list[str], verbose: bool) -> None:
+def report(name: str, found: list[str], verbose: bool) -> None:
     shown = found if verbose else found[:SHOWN]
     print(f"{name:<42} {'DIFFERS' if found else 'equal'}")
-    for text in [*shown, *(f"note: {note}" for note in notes)]:
+    for text in shown:
         print(f"    {text}")
     if len(shown) < len(found):
         print(f"    and {len(found) - len(shown)} more differences")
+
+
+def report_notes(notes: dict[str, list[str]]) -> None:
+    """Each note once, whatever its numbers, with the cases that it is about."""
+    alike: dict[str, tuple[str, list[str]]] = {}
+    for note, names in notes.items():
+        alike.setdefault(re.sub(r"\d+", "#", note), (note, []))[1].extend(names)
+    for note, names in alike.values():
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        print(f"note, {'; '.join(names[:SHOWN])}{more}:\n    {note}")
 
 
 def arguments() -> argparse.Namespace:
@@ -175,10 +186,14 @@ def main() -> int:
     with checked_out(wanted.base) as base:
         old, new = run_in([base, ROOT], names)
     differing = 0
+    notes: dict[str, list[str]] = {}
     for name in names:
-        found, notes = compare(old[name], new[name])
+        found, noted = compare(old[name], new[name])
         differing += bool(found)
-        report(name, found, notes, wanted.verbose)
+        report(name, found, wanted.verbose)
+        for note in noted:
+            notes.setdefault(note, []).append(name)
+    report_notes(notes)
     n_calls = sum(outcome["steps"].total() for outcome in old.values())
     print(f"\n{differing} of {len(names)} cases differ; {n_calls} recorded calls in the base.")
     return int(differing > 0)
