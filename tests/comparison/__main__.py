@@ -101,7 +101,7 @@ def _short(value: Any) -> str:
 def differences_of_steps(old: Counter[str], new: Counter[str]) -> Iterator[str]:
     """Calls that the recorded steps have more often than before."""
     if old and not new:
-        yield "steps: none found; adapt recorded_calls in worker.py"
+        yield "steps: none found; adapt is_recorder in worker.py"
     more = new - old
     if more:
         listed = ", ".join(f"{count} x {call}" for call, count in more.most_common(4))

@@ -27,35 +27,49 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 # Recorded steps
 
+RECORDING = "bpestimator.nn.recording"
 
-class Played(functools.partial):
-    """A prepared call, of the package, that counts how often it is made."""
 
-    counts: ClassVar[
-        dict[int, list[Any]]
-    ] = {}  # by id: the call itself, so that it lives, and how often
+class Prepared(functools.partial):
+    """A call that the package has prepared to make it later, once or more often."""
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        if self.is_ours:
-            self.counts.setdefault(id(self), [self, 0])[1] += 1
-        return super().__call__(*args, **kwargs)
+    kept: ClassVar[list[Any]] = []
+    latest: ClassVar[Any] = None  # where nothing has been called since it was prepared
 
     def __new__(cls, /, function: Any, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls, function, *args, **kwargs)
-        caller = sys._getframe(1).f_globals.get("__name__", "")
-        self.is_ours = caller.split(".")[0] == "bpestimator"
+        if is_recorder(sys._getframe(1)):
+            cls.kept.append(self)
+            Prepared.latest = self
         return self
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        if self is Prepared.latest:
+            self.kept.pop()  # made on the spot rather than recorded
+        Prepared.latest = None
+        return super().__call__(*args, **kwargs)
+
+
+# ADAPT THE NEXT TWO FUNCTIONS to how the trees keep a step. Both prepare each of its calls as a
+# functools.partial, which is Prepared here. Where a tree does so in another way, nothing is found,
+# which counts as a difference.
+
+
+def is_recorder(frame: Any) -> bool:
+    """Whether it is the recording of steps that prepares a call, not some other use of partial."""
+    module = frame.f_globals.get("__name__", "")
+    if RECORDING in sys.modules:
+        return module == RECORDING and not frame.f_code.co_qualname.startswith("Computation.")
+    return module.split(".")[0] == "bpestimator"  # 0.1: calls are prepared where the maths is
 
 
 def recorded_calls() -> list[str]:
-    """The calls of all recorded steps, in the order of their first use.
+    """The calls of all recorded steps, in the order in which they were prepared.
 
-    ADAPT THIS to how the trees keep a step. Both prepare each of its calls as a
-    ``functools.partial``, which is :class:`Played` here. A recorded one is made again in every
-    epoch; one that is made a single time was not recorded. Where a tree prepares calls in another
-    way, nothing is found, which counts as a difference.
+    0.1 also prepares the calls that it makes on the spot, in a prediction, say: those directly
+    follow their preparation. A later tree makes a step's calls once while it records them.
     """
-    return [described(call) for call, times in Played.counts.values() if times > 1]
+    return [described(call) for call in Prepared.kept]
 
 
 def described(call: functools.partial) -> str:
@@ -150,7 +164,8 @@ def lived(case: Any, model: Any, data: Any) -> Any:
 
 def outcome(case: Any, data: Any, to_predict: Any) -> dict[str, Any]:
     """What becomes of a case: all that is to be equal, and the warnings."""
-    Played.counts.clear()
+    Prepared.kept.clear()
+    Prepared.latest = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = tried(case.model)
@@ -163,7 +178,7 @@ def outcome(case: Any, data: Any, to_predict: Any) -> dict[str, Any]:
 
 
 def main(tree: str, file: str, names: list[str]) -> None:
-    functools.partial = Played  # type: ignore[misc]
+    functools.partial = Prepared  # type: ignore[misc]
     from trees import check_imported_from
 
     check_imported_from(tree)
