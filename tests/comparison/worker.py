@@ -9,6 +9,7 @@ dicts, lists, numbers and strings, so that whoever reads it needs no package.
 from __future__ import annotations
 
 import functools
+import inspect
 import pickle
 import re
 import sys
@@ -60,7 +61,9 @@ def is_recorder(frame: Any) -> bool:
     module = frame.f_globals.get("__name__", "")
     if RECORDING in sys.modules:
         return module == RECORDING and not frame.f_code.co_qualname.startswith("Computation.")
-    return module.split(".")[0] == "bpestimator"  # 0.1: calls are prepared where the maths is
+    # 0.1: the functions that spell out the maths yield their calls.
+    is_maths = bool(frame.f_code.co_flags & inspect.CO_GENERATOR)
+    return is_maths and module.split(".")[0] == "bpestimator"
 
 
 def recorded_calls() -> list[str]:
