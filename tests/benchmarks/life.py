@@ -16,11 +16,27 @@ from threadpoolctl import threadpool_limits
 from bpestimator import BackpropClassifier
 
 BOTH = (MLPClassifier, BackpropClassifier)
+# rows, features, units, iterations, goal
+LBFGS_WORKLOADS = (
+    (150, 4, 100, 200, 1.3),
+    (1797, 64, 100, 60, 1.3),
+    (5000, 20, 64, 60, 2.5),
+    (20000, 50, 100, 25, 2.5),
+)
 
 
 def problem(rows: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     return rng.normal(size=(rows, features)), rng.integers(classes, size=rows)
+
+
+def classes_of(features: int) -> int:
+    return 3 if features == 4 else 10
+
+
+def sparse_problem() -> tuple[Any, np.ndarray]:
+    X = sp.random(20_000, 10_000, density=0.005, format="csr", random_state=0)
+    return X, np.random.default_rng(0).integers(10, size=20_000)
 
 
 def fit_of(est: Any, X: Any, y: np.ndarray) -> Run:
@@ -30,13 +46,8 @@ def fit_of(est: Any, X: Any, y: np.ndarray) -> Run:
 def lbfgs() -> None:
     title("L-BFGS, one thread")
     head("workload", "ours", "scikit-learn / ours", "goal", "difference of the losses")
-    for rows, features, units, iterations, goal in (
-        (150, 4, 100, 200, 1.3),
-        (1797, 64, 100, 60, 1.3),
-        (5000, 20, 64, 60, 2.5),
-        (20000, 50, 100, 25, 2.5),
-    ):
-        X, y = problem(rows, features, 3 if features == 4 else 10)
+    for rows, features, units, iterations, goal in LBFGS_WORKLOADS:
+        X, y = problem(rows, features, classes_of(features))
         params = {"solver": "lbfgs", "max_iter": iterations, "random_state": 0}
         fits = [fit_of(est((units,), **params), X, y) for est in BOTH]
         with threadpool_limits(1):
@@ -74,8 +85,7 @@ def predictions() -> None:
 
 def sparse() -> None:
     title("Sparse rows: 20000x10000 CSR, 50 non-zeros a row, 100 units, an epoch, one thread")
-    X = sp.random(20_000, 10_000, density=0.005, format="csr", random_state=0)
-    y = np.random.default_rng(0).integers(10, size=20_000)
+    X, y = sparse_problem()
     with threadpool_limits(1):
         theirs, ours = seconds([lambda est=est: est(max_iter=1).fit(X, y) for est in BOTH], 3)
         tracemalloc.start()
