@@ -1,6 +1,9 @@
 import pytest
 from threadpoolctl import threadpool_limits
 
+# Scripts for type checkers, one of them full of mistakes.
+collect_ignore = ["typing"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_blas_thread():

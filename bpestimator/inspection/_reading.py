@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
+from bpestimator.lockstep import value_key
+
 RATE_NAMES = ("learning_rate", "learning_rate_init")
 # So many values are named, of many.
 FEW = 3
@@ -186,9 +188,9 @@ def _candidates(results: Mapping[str, Any], name: str, metric: str) -> Iterator[
         }
         halving = results["iter"][number] if "iter" in results else None
         key = (
-            float(rate) if _is_number(rate) else repr(rate),
+            float(rate) if _is_number(rate) else value_key(rate),
             halving,
-            repr(sorted(params.items())),
+            value_key(params),
         )
         alike.setdefault(key, (rate, params, []))[2].append(scores[number])
     for rate, params, of_seeds in alike.values():
