@@ -19,7 +19,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, check_scalar
 
-from bpestimator.estimators import BackpropClassifier
+from bpestimator.estimators import BackpropClassifier, settings_of
 from bpestimator.lockstep import (
     Rows,
     check_is_network,
@@ -27,7 +27,6 @@ from bpestimator.lockstep import (
     fit_around,
     network_of,
 )
-from bpestimator.nn import CustomLoss
 
 # The share of the last losses in the smoothed one.
 SMOOTHING = 0.9
@@ -122,7 +121,7 @@ def _take_steps(net: Any, rows: Rows, rates: np.ndarray) -> tuple[list[float], b
     """The loss of the batch before each step, and whether it exploded in the end."""
     X, y, weight, classes = rows
     announced = {} if classes is None else {"classes": classes}
-    has_zero = not isinstance(net.loss, CustomLoss)
+    has_zero = settings_of(net).loss_object.has_zero
     losses: list[float] = []
     batches = _batches(X.shape[0], net.batch_size, check_random_state(net.random_state))
     for rate, batch in zip(rates, batches, strict=False):

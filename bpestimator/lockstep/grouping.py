@@ -84,7 +84,9 @@ def lockstep_key(est: Any) -> dict[str, Any]:
         if isinstance(value, bool) or not isinstance(value, Real):
             key[one.name] = value_key(value)
     schedule = rules.schedule
-    key["learning_rate"] = type(schedule) if schedule.is_elementwise else value_key(schedule)
+    # A subclass must say so itself: what it adds may branch on its numbers.
+    is_elementwise = vars(type(schedule)).get("is_elementwise", False)
+    key["learning_rate"] = type(schedule) if is_elementwise else value_key(schedule)
     # Which layers drop, not how much: each that does takes its share of the random numbers.
     key["dropout"] = None if rules.dropout is None else tuple(map(bool, rules.dropout.rates))
     # A loss for labels, or for shares.

@@ -387,18 +387,6 @@ def _fill(out: Array, function: Callable[[Array], Array], z: Array, what: str) -
 
 
 ACTIVATIONS: Mapping[str, Activation] = {
-    activation.name: activation
-    for activation in (
-        Identity(),
-        Logistic(),
-        Tanh(),
-        ReLU(),
-        LeakyReLU(),
-        ELU(),
-        SELU(),
-        GELU(),
-        SiLU(),
-        Mish(),
-        Softplus(),
-    )
+    kind.name: kind()
+    for kind in (Identity, Logistic, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Mish, Softplus)
 }

@@ -1,8 +1,8 @@
 """Declared objects: activations, losses, optimizers and the like, this package's and the users'.
 
 The methods of this package record their NumPy calls one by one. A class defined elsewhere is
-written in plain NumPy, which nobody records; so each call of a method that it overrides is
-recorded as a whole.
+written in plain NumPy, whose calls are not recorded; so each call of a method that it overrides
+is recorded as a whole.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _check_names(cls: type[Declared], base: type) -> None:
 
 def _no_generator(owner: type, name: str) -> str:
     return (
-        f"{owner.__name__}.{name} returns a generator, whose calls nobody would make. Write plain "
+        f"{owner.__name__}.{name} must not be a generator, which would never run. Write plain "
         "calls such as np.tanh(z, out=z), without yield."
     )
 

@@ -14,6 +14,7 @@ from bpestimator.training.lockstep import (
     train_in_lockstep,
 )
 from bpestimator.training.objective import Batch, Objective, check_total
+from bpestimator.training.optimizer import Optimizer
 from bpestimator.training.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -21,7 +22,6 @@ from bpestimator.training.optimizers import (
     Adam,
     AdamW,
     NAdam,
-    Optimizer,
     RMSprop,
 )
 from bpestimator.training.penalties import L2

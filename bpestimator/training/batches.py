@@ -1,4 +1,4 @@
-"""Batches: rows in a new order each epoch, gathered block by block into buffers made once."""
+"""Batches: rows in a new order in each epoch, gathered block by block into the same buffers."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from bpestimator.nn.kernels.products import SparseRows
 from bpestimator.training.objective import Batch
 from bpestimator.training.streams import RandomStream
 
-# A block is gathered at once: large enough to spread the cost of a gather over several
-# batches, small enough to stay in the second-level cache until its rows are used.
+# A block of batches is gathered at once: large enough to spread the cost of a gather over
+# several batches, small enough to stay in the second-level cache until its rows are used.
 BLOCK_BYTES = 2**19
 BLOCK_BATCHES = 256
-# To write down a batch's step takes as long as to fill so many blocks and to value their losses:
-# blocks are short where few are to come.
+# Recording a batch's step takes as long as filling so many blocks and computing their losses: so
+# blocks are short where there are few epochs.
 BLOCKS_PER_STEP = 5
-# Rows are copied once to bring ones, unless they are more than this: an array may be a file.
+# To append ones, the rows are copied once, unless they are larger than this: they may be a memmap.
 COPIED_BYTES = 2**24
-# To try out whether ones will do takes as long as they save in so many steps.
+# Trying out whether ones change a bit takes as long as they save in so many steps.
 EARNED_STEPS = 100
 
 
@@ -50,9 +50,9 @@ class Batches:
     rows : ndarray of int, default=None
         The rows to train on; None for all.
     epochs : int, default=1
-        How many epochs are to come at most.
+        The most epochs to expect.
     first_units : int, default=0
-        Units of the first layer, if its biases may be the weights of ones, see
+        Units of the first layer, if the bias trick may be used for it, see
         :mod:`bpestimator.nn.kernels.bias_trick`; 0 if not.
 
     Attributes
@@ -60,12 +60,12 @@ class Batches:
     n_rows, n_steps, batch_size, block_size : int
         Rows of an epoch, its batches, rows of a batch, and of the largest block.
     blocks : dict of list of Batch
-        For each number of rows that a block of batches may have, its batches: views of
-        buffers that every block fills anew.
+        The batches of a block, for each number of rows that a block may have: views of
+        buffers that every block overwrites.
     y, weight : ndarray of shape (rows of the largest block, ...)
         The buffers of the targets and of the weights; weight may be None.
     all_x, all_y, all_weight : ndarray, or sparse matrix
-        What they are filled from.
+        The data that they are gathered from.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Batches:
         without = self._sparse or self._in_order or few or x.nbytes > COPIED_BYTES
         self.first_units = 0 if without else first_units
 
-    # Made when training begins: batches that go into a stack have no need of buffers.
+    # Made when training begins: batches that become part of a stack need no buffers.
     @cached_property
     def blocks(self) -> dict[int, list[Batch]]:
         return {
@@ -114,7 +114,7 @@ class Batches:
     def _source(self) -> Any:
         x = self.all_x
         if self._sparse:
-            # Duplicate or unsorted entries would not survive the detour through CSR.
+            # Duplicate or unsorted entries would not survive the conversion to CSR.
             quick = x.format == "csc" and x.has_canonical_format
             return _CSCRows(x) if quick else _SparseRows(x)
         return _DenseRows(x, self.block_size, in_order=self._in_order, ones=self._n_ones)
@@ -135,7 +135,7 @@ class Batches:
         return exact_columns(size, self.all_x.shape[1], self.first_units, self.all_x.dtype)
 
     def _as_rows(self, x: Any, size: int) -> Any:
-        """Rows of a batch of that size as the network takes them."""
+        """Rows of a batch of that size, as the network takes them."""
         if not self._n_ones:
             return x
         return rows_with_ones(x, self.all_x.shape[1], self._exact_columns(size))
@@ -149,7 +149,7 @@ class Batches:
         return Batch(x, self.y[rows], weight, np.array(size, self.all_x.dtype))
 
     def by_batch(self, rows: slice, count: int) -> tuple[Array, Array | None]:
-        """The targets and weights of so many batches of one size, a batch along each entry."""
+        """The targets and weights of so many batches of one size, stacked along an axis."""
         y, weight = self.y[rows], self.weight
         y = y.reshape(count, -1, *y.shape[1:])
         return y, None if weight is None else weight[rows].reshape(count, -1)
@@ -211,8 +211,8 @@ class _DenseRows:
     """Rows of an array, copied into one buffer, and so many columns of ones."""
 
     def __init__(self, x: Array, size: int, *, in_order: bool, ones: int) -> None:
-        # Unshuffled rows keep the array's layout, which may decide how BLAS rounds; a
-        # gather of shuffled ones from another layout would copy the whole array each time.
+        # Unshuffled rows keep the array's memory order, on which BLAS's rounding may depend.
+        # Gathering shuffled rows from another order would copy the whole array each time.
         self._x = x if in_order else append_ones(x, ones)
         self._in_order = in_order
         self.buffer = _like(self._x, size)
@@ -236,11 +236,11 @@ class _SparseRows:
 
 
 class _CSCRows:
-    """Rows of a CSC matrix, as fast as CSR and entry for entry what CSC indexing gives.
+    """Rows of a CSC matrix, as fast as those of CSR, with the entries in the order of CSC.
 
-    Indexing a CSC matrix by rows reads all of it. It leaves each column's entries in the
-    matrix's order rather than the batch's, and products follow that order: kept, so that
-    sums round as they do in scikit-learn.
+    Indexing a CSC matrix by rows reads all of it, and leaves the entries of each column in the
+    matrix's order rather than the batch's. Products add up in that order, so it is kept: sums
+    are then rounded as in scikit-learn.
     """
 
     def __init__(self, x: Any) -> None:

@@ -1,4 +1,4 @@
-"""Blocks: a step over many parameters, one part after another."""
+"""Blocks: update many parameters one part after another."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from bpestimator.nn.arrays import Shape
 
-# A step passes over parameters, gradient and moments a dozen times. Where they exceed the
-# second-level cache, block after block is faster: by 3 % of a whole step for 2e5 parameters, by
-# a fifth for 4e6. Below, and with smaller blocks, the calls take what the cache gives.
+# A step reads parameters, gradient and moments a dozen times. Where they exceed the second-level
+# cache, block after block is faster: by 3 % of a whole step for 2e5 parameters, by a fifth for
+# 4e6. With fewer parameters, or smaller blocks, the additional calls cost more than that saves.
 BLOCKED_PARAMETERS = 150_000
 BLOCK_BYTES = 2**18
 
 
 def blocks(n_parameters: int, itemsize: int) -> list[slice]:
-    """The parts in which a step moves that many parameters: one, unless they are many."""
+    """The parts in which a step updates that many parameters: one, unless they are many."""
     if n_parameters < BLOCKED_PARAMETERS:
         return [slice(None)]
     size = BLOCK_BYTES // itemsize
@@ -24,7 +24,7 @@ def blocks(n_parameters: int, itemsize: int) -> list[slice]:
 
 
 def block_of(state: dict[str, Any], block: slice, shape: Shape) -> dict[str, Any]:
-    """The state of a block of parameters of that shape, its arrays views of the whole state's."""
+    """The state of a block of parameters of that shape; its arrays are views of the whole's."""
     return {
         name: value[..., block] if np.shape(value) == shape else value
         for name, value in state.items()

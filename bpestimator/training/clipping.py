@@ -1,4 +1,4 @@
-"""Clipping: a gradient that is too long is shortened; its direction stays."""
+"""Gradient clipping: limit the norm of a gradient, and keep its direction."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def clip(grad: Array, max_norm: Any) -> None:
     >>> grad
     array([0.6, 0.8])
     """
-    # Infinity over infinity would be no number.
-    longest = constant(np.minimum(max_norm, np.finfo(grad.dtype).max), grad.dtype)
+    # An infinite limit would make it inf / inf, which is nan.
+    limit = constant(np.minimum(max_norm, np.finfo(grad.dtype).max), grad.dtype)
     relative = np.empty_like(grad)
     scale, largest = (np.empty((*grad.shape[:-1], 1), grad.dtype) for _ in range(2))
     # Relative to the largest entry, so that no square overflows.
@@ -49,6 +49,6 @@ def clip(grad: Array, max_norm: Any) -> None:
     matmul(relative[..., None, :], relative[..., :, None], scale[..., None])
     sqrt(scale, scale)
     multiply(scale, largest, scale)
-    maximum(scale, longest, out=scale)
-    divide(longest, scale, scale)
+    maximum(scale, limit, out=scale)
+    divide(limit, scale, scale)
     multiply(grad, scale, grad)

@@ -1,12 +1,12 @@
-"""Dropout: units left out at random in training, so that none relies on another.
+"""Dropout: in training, set random inputs of a layer to 0, so that no unit relies on another.
 
-Each entry of a layer's inputs is kept with probability 1 - rate and then divided by it, which
+Each entry of a layer's inputs is kept with probability 1 - rate and then divided by that, which
 keeps its mean, so that prediction needs no change:
 
-    a := a * m / (1 - rate),  m = 1 where u >= rate, else 0,  u drawn evenly from [0, 1).
+    a := a * m / (1 - rate),  m = 1 where u >= rate, else 0,  u uniform in [0, 1).
 
-The error goes back through the same mask. Whatever the rate, and however many models train in
-lockstep, a row of a layer takes the u that its model's own generator draws.
+The backward pass multiplies delta by the same mask. The u of a model come from its own generator:
+they depend neither on the rate nor on the models that train in lockstep with it.
 
 Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, JMLR 15 (2014).
 """
@@ -29,7 +29,7 @@ from bpestimator.nn.recording import call, constant, greater_equal, multiply
 
 @dataclass(frozen=True)
 class Dropout:
-    """Rates of the inputs of each layer.
+    """The dropout rate of each layer's inputs.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class Dropout:
 
     @property
     def is_on(self) -> bool:
-        """Whether anything is ever left out."""
+        """Whether any rate is above 0."""
         return any(np.any(rate) for rate in self.rates)
 
     def draw(self, x: Inputs, ws: Workspace, generators: Sequence[np.random.Generator]) -> None:
-        """Fill the masks of ``ws`` anew, for the rows ``x``; a generator for each model."""
+        """Draw the masks of ``ws`` for the rows ``x``, with a generator for each model."""
         distinct = list(dict.fromkeys(generators))
         for k, rate in enumerate(self.rates):
             if not np.any(rate):
@@ -62,7 +62,7 @@ class Dropout:
 
 
 def _draw_mask(rate: Any, mask: Array, generators: list[np.random.Generator], which: Array) -> None:
-    """mask := m / (1 - rate); ``which`` of the generators draws for each model."""
+    """mask := m / (1 - rate); ``which`` has the index of each model's generator."""
     noise = empty_buffer((len(generators), *mask.shape[-2:]), np.float32)
     for generator, drawn in zip(generators, noise, strict=True):
         call(generator.random, None, np.float32, drawn)
@@ -78,7 +78,7 @@ def _draw_mask(rate: Any, mask: Array, generators: list[np.random.Generator], wh
 
 
 def _drop_entries(x: SparseRows, rate: float, generator: np.random.Generator) -> None:
-    """Drop entries of a sparse matrix; its zeros stay zeros anyway."""
+    """Dropout of a sparse matrix, whose entries of 0 need none."""
     matrix = x.matrix.copy()
     kept = generator.random(matrix.data.size, np.float32) >= np.float32(rate)
     matrix.data *= kept / matrix.dtype.type(1 - rate)

@@ -1,10 +1,9 @@
-"""Lockstep: many models at once, each as if it were alone.
+"""Lockstep: train many models at once, each with the same bits as alone.
 
-Small networks spend their time between the products: calling NumPy takes as long as
-computing. Models that share the shape of their layers and the number of their rows are one
-array with one more leading axis, and one call moves them all. Rows, their order and initial
-weights may differ; of the hyperparameters only numbers that nothing branches on: see
-:func:`stacked`.
+In small networks, calling NumPy takes as long as computing. Models with the same layer sizes and
+the same number of rows are stacked along a leading axis, so that one call computes for all.
+Their rows, the order of these and the initial weights may differ; of the hyperparameters, only
+numbers that no code branches on: see :func:`stacked`.
 
 Measured per model and step, against one model at a time: 2 times faster at 5 models of 100
 units on batches of 50 x 4, 1.2 times on batches of 200 x 64. Beyond the cache it is slower.
@@ -29,9 +28,9 @@ from bpestimator.training.stopping import StopReason
 from bpestimator.training.streams import shared_copies
 from bpestimator.training.trainer import Listener, Validate, train
 
-# What the models of a group may occupy together: about what the cache holds of them.
+# The most memory that the models of a group may use: about the size of the cache.
 GROUP_BYTES = 5 * 2**20
-# Models that stop leave the group once they are this share of it: to leave costs new buffers.
+# Models that stop leave the group once they are this share of it: leaving costs new buffers.
 LEAVING_SHARE = 0.2
 
 
@@ -49,7 +48,7 @@ class Ended(NamedTuple):
 
 
 def group_size(spec: NetworkSpec, batch_size: int, itemsize: int) -> int:
-    """How many models may train at once: as many as fit in ``GROUP_BYTES``, perhaps none.
+    """The number of models that fit in ``GROUP_BYTES``, perhaps 0.
 
     Each has three buffers of a batch's units, and five of its parameters.
     """
@@ -100,9 +99,10 @@ def _is_number(value: Any) -> bool:
 def stacked_state(
     states: Sequence[TrainState], rates: Sequence[float], rules: TrainingRules
 ) -> TrainState:
-    """One state of several models, each at the start of the state given for it, at its own rate.
+    """One state of several models, with the parameters, streams and progress of the states given.
 
-    The states given are left as they are.
+    The optimizer's state is new, and each model has its own initial rate. The states given do not
+    change.
     """
     params = np.stack([state.params for state in states])
     return replace(
@@ -134,7 +134,7 @@ def train_in_lockstep(
         One per model: either the same for all, who then share a stream, or as
         :class:`bpestimator.training.StackedBatches` takes them.
     listener : callable, optional
-        From the number of models still in the group to what is told of its epochs.
+        Takes the number of models still in the group, and returns their listener.
 
     Yields
     ------
@@ -165,7 +165,7 @@ def train_in_lockstep(
         kept = np.array([k for k in range(models.size) if k not in stopped], int)
         left = last_epoch - max(run.n_iter for run in state.runs)
         over = left == 0 or reason is StopReason.MAX_TIME
-        # Had one stopped in the last epoch, that would be the reason given for all.
+        # Where a model stops in the last epoch, ``reason`` is the reason of that one alone.
         reason = reason if reason is StopReason.MAX_TIME else StopReason.MAX_EPOCHS
         for place, number in enumerate(models.tolist()):
             if place in stopped:
@@ -191,7 +191,7 @@ def _reason(run: Run) -> StopReason:
 
 
 def _some_states(state: TrainState, kept: np.ndarray) -> TrainState:
-    """The state of those who stay."""
+    """The state of the models that stay in the group."""
     return replace(
         state,
         params=state.params[kept],
@@ -207,7 +207,7 @@ def _some_states(state: TrainState, kept: np.ndarray) -> TrainState:
 
 
 def _some(value: Any, kept: np.ndarray, n_models: int) -> Any:
-    """The hyperparameters of those who stay."""
+    """The hyperparameters of the models that stay in the group."""
     if isinstance(value, np.ndarray) and value.shape == (n_models, 1):
         return value[kept]
     if isinstance(value, tuple):

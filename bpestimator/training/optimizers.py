@@ -1,11 +1,8 @@
-"""Optimizers: how a gradient becomes a change of the parameters.
+"""Optimizers: update rules, which turn a gradient into a change of the parameters.
 
-Each is one declared object with three verbs. ``init`` makes what it remembers, a dict of arrays
-and numbers that can be pickled, printed and resumed. ``begin`` counts a step, and ``step``
-moves parameters. All work is elementwise on flat arrays of shape
-``lead + (P,)``, so that one model and many, or a block of a large array, are the same code.
-
-Hyperparameters are floats, or arrays of shape ``lead + (1,)`` with one value per model.
+All are elementwise on flat arrays of shape ``lead + (P,)``, so that the same code serves one
+model, many models, and a block of a large array. Hyperparameters are floats, or arrays of shape
+``lead + (1,)`` with one value per model.
 """
 
 from __future__ import annotations
@@ -20,81 +17,23 @@ import numpy as np
 
 from bpestimator.nn.arrays import Array
 from bpestimator.nn.checks import check_flag, check_range, power
-from bpestimator.nn.declared import Declared
 from bpestimator.nn.kernels.buffers import zeros_buffer
 from bpestimator.nn.recording import (
     add,
     call,
     constant,
-    copyto,
     divide,
     multiply,
     sqrt,
     subtract,
 )
-
-OptimizerState = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Optimizer(Declared):
-    """How parameters follow the gradient.
-
-    Attributes
-    ----------
-    name : str
-        What users write, e.g. ``solver="adam"``.
-    n_factors : int
-        How many numbers scale a step.
-    """
-
-    recorded_methods = ("begin", "step", "decay")
-
-    name: ClassVar[str]
-    n_factors: ClassVar[int] = 1
-    from_parameters: ClassVar[Mapping[str, str]] = {}
-    scales_by_gradient_size: ClassVar[bool] = True
-
-    def init(self, params: Array) -> OptimizerState:
-        """What is remembered before the first step."""
-        raise NotImplementedError
-
-    def begin(self, state: OptimizerState, rate: Array, factor: Array) -> None:
-        """Once a step: count it, and factor := what scales the step.
-
-        Parameters
-        ----------
-        state : dict
-        rate : ndarray of shape lead + (1,)
-            The learning rate, read anew at every step.
-        factor : ndarray of shape lead + (n_factors,)
-        """
-        copyto(factor, rate)
-
-    def step(
-        self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
-    ) -> None:
-        """Change ``params`` and ``state`` in place; ``grads`` and ``scratch`` are used up.
-
-        Parameters
-        ----------
-        params, grads, scratch : ndarray of shape lead + (size,)
-            All parameters, or a block of them.
-        state : dict
-            Its arrays are of the same shape; its numbers are :meth:`begin`'s.
-        factor : ndarray of shape lead + (n_factors,)
-        """
-        raise NotImplementedError
-
-    def decay(self, weights: Array, rate: Array) -> None:
-        """Shrink weights by themselves, before a step; biases are spared.
-
-        Parameters
-        ----------
-        weights : ndarray of shape lead + (size,)
-        rate : ndarray of shape lead + (1,)
-        """
-        pass
+from bpestimator.training.optimizer import (
+    Optimizer,
+    OptimizerState,
+    scalar_of_one,
+    update_mean,
+    update_mean_of_squares,
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +50,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     momentum : float, default=0.9
-        Share of the velocity kept from step to step, in [0, 1].
+        Share of the velocity that a step keeps, in [0, 1].
     nesterov : bool, default=True
     """
 
@@ -119,7 +58,10 @@ class SGD(Optimizer):
     nesterov: bool = True
 
     name = "sgd"
-    from_parameters = {"momentum": "momentum", "nesterovs_momentum": "nesterov"}  # noqa: RUF012
+    from_parameters: ClassVar[Mapping[str, str]] = {
+        "momentum": "momentum",
+        "nesterovs_momentum": "nesterov",
+    }
     scales_by_gradient_size = False
 
     def __post_init__(self) -> None:
@@ -135,7 +77,7 @@ class SGD(Optimizer):
         velocity = state["velocity"]
         momentum = constant(self.momentum, params.dtype)
 
-        multiply(grads, _scale(factor), grads)
+        multiply(grads, scalar_of_one(factor), grads)
         multiply(velocity, momentum, velocity)
         subtract(velocity, grads, velocity)
         if self.nesterov:
@@ -148,7 +90,7 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adaptive moments: steps of about the learning rate, whatever the gradient's scale.
+    """Adaptive moments: steps of about the learning rate, whatever the scale of the gradient.
 
     m <- beta_1 m + (1 - beta_1) g;  v <- beta_2 v + (1 - beta_2) g^2;  t <- t + 1;
     params <- params - rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon).
@@ -171,7 +113,11 @@ class Adam(Optimizer):
     epsilon: Any = 1e-8
 
     name = "adam"
-    from_parameters = {n: n for n in ("beta_1", "beta_2", "epsilon")}  # noqa: RUF012
+    from_parameters: ClassVar[Mapping[str, str]] = {
+        "beta_1": "beta_1",
+        "beta_2": "beta_2",
+        "epsilon": "epsilon",
+    }
 
     def __post_init__(self) -> None:
         check_range(self, "beta_1", 0, 1)
@@ -187,7 +133,7 @@ class Adam(Optimizer):
         if one_by_one:
             call(self._correct_each, state, rate, factor)
         else:
-            # Of no dimension, so that they are 64-bit numbers, which Python's are not beside 32.
+            # Arrays without dimensions stay float64 beside float32 arrays; Python's numbers do not.
             numbers = np.empty(()), np.empty(())
             call(self._correct_all, state, rate, factor, *numbers, np.empty(rate.shape))
 
@@ -195,16 +141,16 @@ class Adam(Optimizer):
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
     ) -> None:
         m, v = state["m"], state["v"]
-        _mean(m, grads, self.beta_1, scratch)
-        _mean_of_squares(v, grads, self.beta_2)
+        update_mean(m, grads, self.beta_1, scratch)
+        update_mean_of_squares(v, grads, self.beta_2)
         sqrt(v, scratch)
         add(scratch, constant(self.epsilon, params.dtype), scratch)
-        multiply(m, _scale(factor), grads)
+        multiply(m, scalar_of_one(factor), grads)
         divide(grads, scratch, grads)
         subtract(params, grads, params)
 
     def _correct_each(self, state: OptimizerState, rate: Array, factor: Array) -> None:
-        """Count the step; factor := the rate that undoes that m and v begin at zero."""
+        """Count the step; factor := rate sqrt(1 - beta_2^t) / (1 - beta_1^t)."""
         state["t"] = t = state["t"] + 1
         if rate.ndim == 1:
             factor[0] = _bias_corrected(rate.item(), self.beta_1, self.beta_2, t)
@@ -228,36 +174,16 @@ class Adam(Optimizer):
 
 
 def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:
-    # One by one with C's pow: NumPy's vectorised one may differ in the last bit.
+    # One by one with C's pow: NumPy's vectorised power may differ in the last bit.
     return rate * root(1 - beta_2**t) / (1 - beta_1**t)
-
-
-def _scale(factor: Array) -> Array:
-    """The same; of one model without its axis, as NumPy then multiplies in half the time."""
-    return factor.reshape(()) if factor.shape == (1,) else factor
-
-
-def _mean(mean: Array, grads: Array, beta: Any, scratch: Array) -> None:
-    """mean <- beta mean + (1 - beta) g; scratch is used up."""
-    multiply(mean, constant(beta, mean.dtype), mean)
-    multiply(grads, constant(1 - beta, mean.dtype), scratch)
-    add(mean, scratch, mean)
-
-
-def _mean_of_squares(mean: Array, grads: Array, beta: Any) -> None:
-    """mean <- beta mean + (1 - beta) g^2; grads are used up."""
-    multiply(mean, constant(beta, mean.dtype), mean)
-    multiply(grads, grads, grads)
-    multiply(grads, constant(1 - beta, mean.dtype), grads)
-    add(mean, grads, mean)
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam whose weights also shrink on their own, by rate weight_decay a step.
+    """Adam with decoupled weight decay.
 
-    weights <- (1 - rate weight_decay) weights;  then Adam's step. Adam divides the L2 penalty
-    by the gradient's size; here every weight shrinks at one pace. Biases are spared.
+    weights <- (1 - rate weight_decay) weights;  then Adam's step. Adam divides the gradient of an
+    L2 penalty by the gradient's size; here all weights shrink at the same rate. Biases do not.
 
     Source: Loshchilov and Hutter, ICLR 2019 (arXiv 1711.05101), algorithm 2.
 
@@ -286,7 +212,7 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class NAdam(Adam):
-    """Adam with Nesterov's look-ahead: it steps by the mean gradient that is to come.
+    """Adam with Nesterov momentum.
 
     mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2);  with M_t the product of mu_1 ... mu_t,
     params <- params - rate sqrt(1 - beta_2^t) ((1 - mu_t) g / (1 - M_t)
@@ -325,18 +251,18 @@ class NAdam(Adam):
     ) -> None:
         m, dtype = state["m"], params.dtype
         ahead = np.empty_like(scratch)
-        _mean(m, grads, self.beta_1, scratch)
+        update_mean(m, grads, self.beta_1, scratch)
         multiply(grads, factor[..., :1], ahead)
         multiply(m, factor[..., 1:], scratch)
         add(ahead, scratch, ahead)
-        _mean_of_squares(state["v"], grads, self.beta_2)
+        update_mean_of_squares(state["v"], grads, self.beta_2)
         sqrt(state["v"], scratch)
         add(scratch, constant(self.epsilon, dtype), scratch)
         divide(ahead, scratch, ahead)
         subtract(params, ahead, params)
 
     def _look_ahead(self, state: OptimizerState, rate: Array, factor: Array) -> None:
-        """Count the step; factor := the scales of g and of m."""
+        """Count the step; factor := what multiplies g and m."""
         state["t"] = t = state["t"] + 1
         mu, mu_next = (
             self.beta_1 * (1 - 0.5 * power(0.96, step * self.momentum_decay)) for step in (t, t + 1)
@@ -349,7 +275,7 @@ class NAdam(Adam):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """Steps divided by the gradient's recent size.
+    """Steps divided by the root of the running mean of squared gradients.
 
     v <- rho v + (1 - rho) g^2;  params <- params - rate g / (sqrt(v) + epsilon);  g : gradient.
 
@@ -367,7 +293,7 @@ class RMSprop(Optimizer):
     epsilon: Any = 1e-8
 
     name = "rmsprop"
-    from_parameters = {"epsilon": "epsilon"}  # noqa: RUF012
+    from_parameters: ClassVar[Mapping[str, str]] = {"epsilon": "epsilon"}
 
     def __post_init__(self) -> None:
         check_range(self, "rho", 0, 1)
@@ -379,14 +305,14 @@ class RMSprop(Optimizer):
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
     ) -> None:
-        multiply(grads, _scale(factor), scratch)
-        _mean_of_squares(state["v"], grads, self.rho)
+        multiply(grads, scalar_of_one(factor), scratch)
+        update_mean_of_squares(state["v"], grads, self.rho)
         _divided_step(params, scratch, state["v"], self.epsilon, grads)
 
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    """Steps divided by the size of all gradients so far: rates only fall.
+    """Steps divided by the root of the sum of all squared gradients, which only grows.
 
     s <- s + g^2;  params <- params - rate g / (sqrt(s) + epsilon);  g : gradient.
 
@@ -401,7 +327,7 @@ class Adagrad(Optimizer):
     epsilon: Any = 1e-8
 
     name = "adagrad"
-    from_parameters = {"epsilon": "epsilon"}  # noqa: RUF012
+    from_parameters: ClassVar[Mapping[str, str]] = {"epsilon": "epsilon"}
 
     def __post_init__(self) -> None:
         check_range(self, "epsilon", 0, inf, "()")
@@ -413,14 +339,14 @@ class Adagrad(Optimizer):
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
     ) -> None:
         s = state["s"]
-        multiply(grads, _scale(factor), scratch)
+        multiply(grads, scalar_of_one(factor), scratch)
         multiply(grads, grads, grads)
         add(s, grads, s)
         _divided_step(params, scratch, s, self.epsilon, grads)
 
 
 def _divided_step(params: Array, change: Array, v: Array, epsilon: Any, scratch: Array) -> None:
-    """params <- params - change / (sqrt(v) + epsilon); change and scratch are used up."""
+    """params <- params - change / (sqrt(v) + epsilon); change and scratch are overwritten."""
     sqrt(v, scratch)
     add(scratch, constant(epsilon, v.dtype), scratch)
     divide(change, scratch, change)

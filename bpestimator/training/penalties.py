@@ -1,4 +1,4 @@
-"""Penalties: what large weights cost."""
+"""Penalties on large weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bpestimator.nn.recording import add, constant, dot, matmul, multiply
 class L2:
     """alpha / 2 * sum of squared weights, divided by the batch's total weight.
 
-    Biases are spared. The division means that the penalty counts as one more row would:
-    scikit-learn's convention.
+    Biases are not penalised. The division is scikit-learn's convention: the penalty weighs as
+    much as one more row.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class L2:
 def squared_norms(layers: list[Array], out: Array) -> None:
     """out[..., k] := sum of squares of layer k, for layers of shape lead + (size,).
 
-    A BLAS dot for each, added up in the layers' order, gives scikit-learn's very number;
-    L-BFGS steers by it.
+    BLAS's dot for each, added up in the order of the layers, gives scikit-learn's bits, on which
+    the path of L-BFGS depends.
     """
     for k, layer in enumerate(layers):
         if layer.ndim == 1:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bpestimator.training.dropout import Dropout
-from bpestimator.training.optimizers import Optimizer
+from bpestimator.training.optimizer import Optimizer
 from bpestimator.training.penalties import L2
 from bpestimator.training.schedules import Schedule
 from bpestimator.training.stopping import Stopping

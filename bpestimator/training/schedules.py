@@ -1,8 +1,7 @@
-"""Schedules: how the learning rate changes while a network learns.
+"""Schedules: the learning rate as a function of the clock.
 
-A schedule is a pure function of the clock, so it needs no memory and can be drawn. One
-schedule reacts instead: "adaptive" is constant until learning stalls, and then asks the
-stopping rule to shrink the rate rather than to stop.
+A schedule is a pure function: it has no state, and it can be drawn. "adaptive" is constant, too;
+where the loss stalls, the stopping rule divides its rate rather than stop training.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from bpestimator.nn.declared import Declared
 class Clock(NamedTuple):
     """How far training has come.
 
-    epoch : epochs since the optimizer began (it begins anew with each ``fit``), with fractions
-        where a schedule acts at every step
-    samples : rows seen by this model in its life, ``t_``
-    span : epochs that the rate asked for will hold: 1, or one divided by the steps of an epoch
-    horizon : epochs until training ends; infinite where nobody knows
+    epoch : epochs since the optimizer's state was new, which it is in each ``fit``; with fractions
+        for schedules that change the rate with every step
+    samples : rows that the model has been trained on, ``t_``
+    span : epochs for which the rate will hold: 1, or one divided by the steps of an epoch
+    horizon : epochs until training ends; infinite where that is unknown
     """
 
     epoch: float = 0
@@ -51,15 +50,23 @@ class Schedule(Declared):
     name : str
         What users write, e.g. ``learning_rate="invscaling"``.
     shrink_by : float or None
-        What to divide the rate by when learning stalls; None means stop then.
+        The divisor of the rate when the loss stalls; None to stop then.
     smallest : float
-        At or below this rate a stall means stop all the same.
+        At or below this rate, a stall stops training all the same.
     needs_horizon : bool
-        Whether it must know when training ends, which ``partial_fit`` cannot.
+        Whether the rate depends on the clock's horizon, which ``partial_fit`` does not know.
     cycles : bool
-        Whether the rate all but vanishes in between: a stall then does not end training.
+        Whether the rate falls to almost 0 several times, so that a stall must not stop training.
     per_step : bool
-        Whether it is asked before every step rather than every epoch.
+        Whether the rate changes with every step rather than with every epoch.
+    decays_with_samples : bool
+        Whether the rate falls with the number of rows trained on.
+    is_elementwise : bool
+        Whether the fields may be arrays of shape lead + (1,), one value per model. Models that
+        differ in them may then train as one array. Inherited by no subclass.
+    from_parameters : dict of str
+        For a schedule chosen by name: each parameter of the estimator that sets one of the
+        fields, and that field.
     """
 
     name: ClassVar[str]
@@ -68,6 +75,7 @@ class Schedule(Declared):
     needs_horizon: ClassVar[bool] = False
     cycles: ClassVar[bool] = False
     per_step: ClassVar[bool] = False
+    decays_with_samples: ClassVar[bool] = False
     is_elementwise: ClassVar[bool] = False
     from_parameters: ClassVar[Mapping[str, str]] = {}
 
@@ -77,16 +85,16 @@ class Schedule(Declared):
         Parameters
         ----------
         initial : float, or ndarray of shape lead + (1,)
-            ``learning_rate_init``, shrunk by the stalls so far.
+            ``learning_rate_init``, divided at each stall so far.
         clock : Clock
         """
         raise NotImplementedError
 
     def check_length(self, epochs: int, name: str = "max_iter") -> None:
-        """ValueError if so many epochs, by the name of a parameter, are too few."""
+        """ValueError if a run of so many epochs, the value of parameter ``name``, is too short."""
 
     def rates(self, initial: float, epochs: int, steps: int = 1, rows: int = 0) -> Any:
-        """The rates of a whole run, to look at or to draw.
+        """The rates of a whole run, to print or to draw.
 
         Parameters
         ----------
@@ -95,7 +103,7 @@ class Schedule(Declared):
         steps : int, default=1
             Steps of an epoch.
         rows : int, default=0
-            Rows of an epoch, for "invscaling", which counts them.
+            Rows of an epoch, on which the rate of "invscaling" depends.
 
         Returns
         -------
@@ -148,8 +156,9 @@ class InvScaling(Schedule):
     power_t: Any = 0.5
 
     name = "invscaling"
+    decays_with_samples = True
     is_elementwise = True
-    from_parameters = {"power_t": "power_t"}  # noqa: RUF012
+    from_parameters: ClassVar[Mapping[str, str]] = {"power_t": "power_t"}
 
     def __post_init__(self) -> None:
         check_range(self, "power_t", 0, inf)
@@ -174,15 +183,15 @@ class Adaptive(Schedule):
 
 @dataclass(frozen=True)
 class Warmed(Schedule):
-    """A schedule that may begin with a warm-up.
+    """A schedule with a linear warm-up.
 
-    The rate rises in a straight line over the first epochs, and the schedule's own curve
-    takes the rest. With per-step schedules the rate changes at every step.
+    The rate rises linearly over the first epochs; then the schedule's own curve begins. The rate
+    changes with every step.
 
     Parameters
     ----------
     warmup : float, default=0.0
-        Epochs of the warm-up, at least 0 and fewer than there are.
+        Epochs of the warm-up, at least 0 and fewer than those of the run.
     """
 
     warmup: float = field(default=0.0, kw_only=True)
@@ -202,7 +211,7 @@ class Warmed(Schedule):
         return initial * self.factor(clock.epoch - self.warmup, clock.horizon - self.warmup)
 
     def factor(self, epoch: float, horizon: float) -> float:
-        """What to multiply the initial rate by, ``epoch`` epochs after the warm-up."""
+        """The factor of the initial rate, ``epoch`` epochs after the warm-up."""
         raise NotImplementedError
 
 
@@ -261,8 +270,8 @@ class Cosine(Warmed):
 class OneCycle(Warmed):
     """Up to the initial rate and down again, each along half a cosine.
 
-    From ``start`` times the initial rate at t = 0 to the whole at t = ``peak``, and from there
-    to ``final`` times it at t = 1;  t : share of the epochs that has passed.
+    From ``start`` times the initial rate at t = 0 to the initial rate at t = ``peak``, then down to
+    ``final`` times it at t = 1;  t : share of the epochs that has passed.
 
     Source: Smith and Topin, 2017 (arXiv 1708.07120), section 3.
 
@@ -302,7 +311,7 @@ class CosLog4(Warmed):
     """rate = initial (1 - cos(2 pi log2(1 + 15 t))) / 2: four cycles, each twice as long.
 
     t : share of the epochs that has passed; the rate is 0 at t = 0, 1/15, 3/15, 7/15 and 1.
-    Learning stalls there by design, so that ``n_iter_no_change`` does not end training.
+    The loss stalls there by design, so ``n_iter_no_change`` does not stop training.
 
     Source: Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024 (arXiv 2407.04491), section 3.
 

@@ -15,15 +15,15 @@ from bpestimator.training.batches import Batches
 from bpestimator.training.objective import Batch
 from bpestimator.training.streams import RandomStream
 
-# A batch up to this size is repeated for each of the models that share it: copying it takes less
-# time than multiplying data set by data set.
+# A batch up to this size is copied for each of the models that share it, which takes less time than
+# a product for each data set.
 REPEATED_BYTES = 4096
 
 
 class StackedBatches(Batches):
-    """The batches of several models, which they go through side by side.
+    """The batches of several models that train in lockstep.
 
-    Whatever models share is gathered once: a data set, if they also take it in one order.
+    A data set that several models take in the same order is gathered once.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class StackedBatches(Batches):
         One per model: of dense rows, alike in number, width, type and batch size. Weights, if
         there are any, are above 0.
     streams : sequence of RandomStream
-        One per model; what :meth:`epoch` will be called with.
+        One per model; those that :meth:`epoch` will be called with.
     as_array : bool, default=False
         Whether the rows of a batch have to be one array.
     """
@@ -107,7 +107,7 @@ class _Gathered:
     size : int
         Most rows at once.
     ones : int
-        How many ones each row is to end in.
+        Columns of ones to append.
     """
 
     def __init__(self, arrays: list[Array], streams: list[int], size: int, *, ones: int) -> None:
@@ -125,7 +125,7 @@ class _Gathered:
         self.repeated = empty_buffer((n_models, *shape), dtype) if self.has_sharers else self._once
 
     def shared(self, rows: slice) -> SharedRows:
-        """Some rows, a part for each run of models that share them."""
+        """Some rows, with a part for each run of models that share them."""
         places = enumerate(self._which.tolist())
         runs = [(which, list(run)) for which, run in groupby(places, key=lambda one: one[1])]
         return SharedRows(
@@ -133,7 +133,7 @@ class _Gathered:
         )
 
     def take(self, rows_of_streams: list[Array], *, repeat: bool = True) -> None:
-        """Gather these rows, and repeat them for each model unless told otherwise."""
+        """Gather these rows; with ``repeat``, copy them for each model."""
         size = rows_of_streams[0].size
         for (array, stream), once in zip(self._sources, self._once, strict=True):
             array.take(rows_of_streams[stream], 0, once[:size], "clip")

@@ -1,4 +1,4 @@
-"""State: everything that must survive for training to go on as if never interrupted."""
+"""State: everything that must survive for training to go on as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def _empty_history() -> dict[str, list[float]]:
 
 @dataclass
 class Run:
-    """What one model has achieved so far.
+    """The progress of one model.
 
     Attributes
     ----------
     n_iter : int
         Epochs of this call.
     loss_curve : list of float
-        One penalised training loss an epoch, over the model's life.
+        The penalised training loss of each epoch, over all calls.
     best_loss : float or None
         Lowest training loss; None where a validation score decides instead.
     validation_scores, validation_losses : list of float, or None
-        One score and one loss of the held-out rows an epoch; None without such rows.
+        The score and the loss of the held-out rows after each epoch; None without such rows.
     best_validation_score : float or None
         None where the training loss decides.
     best_params : ndarray of shape (P,) or None
@@ -42,17 +42,17 @@ class Run:
     stalled : int
         Epochs in a row without an improvement of at least ``tol``.
     diverged : bool
-        Whether the loss exploded.
+        Whether the loss became infinite, NaN, or far larger than the first.
     reached : bool
         Whether the first epoch of this call has ended with finite parameters.
     start_params : ndarray of shape (P,) or None
         The parameters before the latest epoch.
     safe_params, lowest_loss, epoch_kept : ndarray of shape (P,) or None, float, int
         The parameters before the epoch of the lowest training loss of this call, that loss, and
-        the epoch before: what is left of a run that diverges. An epoch's loss speaks for the
-        parameters that it starts from; those that it ends with may have exploded already.
+        the number of the epoch before: the result of a run that diverges. An epoch's loss belongs
+        to the parameters before it; those after it may be infinite already.
     history : dict of lists of float
-        One entry an epoch, over the model's life; NaN where there is no such number.
+        One entry for each epoch, over all calls; NaN where there is no such number.
     """
 
     n_iter: int = 0
@@ -79,10 +79,10 @@ class Run:
     def record_epoch(
         self, loss: float, *, learning_rate: float = nan, seconds: float = nan, **others: float
     ) -> None:
-        """Write an epoch of the history; what is unknown is NaN, as it was in earlier epochs."""
+        """Add an epoch to the history; unknown entries are NaN, in earlier epochs too."""
         history = self.history
         epochs = history["epoch"]
-        # One by one: small networks notice a microsecond an epoch.
+        # One by one: in small networks a loop over the columns would be noticeable.
         epochs.append(len(epochs) + 1)
         history["loss"].append(loss)
         history["validation_loss"].append(nan)
@@ -95,7 +95,7 @@ class Run:
                 column.append(others.get(name, nan))
 
     def record_validation(self, score: float, loss: float) -> None:
-        """Write down what the held-out rows say of the epoch noted last."""
+        """Add the score and the loss of the held-out rows to the latest epoch."""
         for name, value in (("validation_score", score), ("validation_loss", loss)):
             self.history[name][-1] = value
         self.validation_scores = self.validation_scores if self.validation_scores else []
@@ -104,7 +104,7 @@ class Run:
         self.validation_losses.append(loss)
 
     def mend(self) -> None:
-        """Drop what an interruption has left half written of an epoch."""
+        """Remove an epoch that was interrupted before it was complete."""
         whole = min(map(len, self.history.values()))
         for column in self.history.values():
             del column[whole:]
@@ -113,7 +113,7 @@ class Run:
             self.n_iter -= 1
 
     def begin_epoch(self, params: Array) -> None:
-        """Remember where an epoch starts."""
+        """Keep the parameters that an epoch starts from."""
         if self.n_iter == 1:
             self.reached = bool(np.isfinite(params).all())
         if self.start_params is None:
@@ -122,7 +122,7 @@ class Run:
             np.copyto(self.start_params, params)
 
     def keep_start(self) -> None:
-        """Keep the parameters that the epoch started from, if its loss is the lowest so far."""
+        """Make the epoch's first parameters the safe ones, if its loss is the lowest so far."""
         loss = self.loss_curve[-1]
         if loss < self.lowest_loss:
             self.lowest_loss, self.epoch_kept = loss, self.n_iter - 1
@@ -131,16 +131,16 @@ class Run:
 
 @dataclass
 class TrainState:
-    """Parameters, optimizer memory, clock, random streams, progress.
+    """Parameters, the optimizer's state, clock, random streams, progress.
 
     Attributes
     ----------
     params : ndarray of shape lead + (P,)
     optimizer : dict of arrays and numbers
     initial_rate : ndarray of shape lead + (1,)
-        ``learning_rate_init`` after the divisions that the stalls so far have asked for.
+        ``learning_rate_init``, divided at each stall so far.
     streams : list of RandomStream
-        One per model, in C order of ``lead``; models that draw alike may share one.
+        One per model, in C order of ``lead``; models may share one.
     runs : list of Run
         One per model, in the same order.
     clock : Clock
@@ -157,7 +157,7 @@ class TrainState:
     rate: Array | None = None
 
     def of(self, model: int) -> TrainState:
-        """The state of one of several models, a copy, as if it had trained alone."""
+        """A copy of the state of one of several models, as if it had been trained alone."""
         memory = {}
         for name, value in self.optimizer.items():
             own = value[model].copy() if isinstance(value, np.ndarray) else value
@@ -186,7 +186,7 @@ class TrainState:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> TrainState:
-        """A state like the one that :meth:`to_dict` wrote down, with arrays of its own."""
+        """A state equal to the one that :meth:`to_dict` saved, with arrays of its own."""
         saved = deepcopy(saved)
         return cls(
             params=saved["params"],

@@ -1,4 +1,4 @@
-"""Random streams: whatever a model draws in training, and the order its rows have come to."""
+"""Random streams: a model's random numbers in training, and the order of its rows."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from bpestimator.nn.arrays import Array
 
 @dataclass(eq=False)  # models share a stream only if it is the same one
 class RandomStream:
-    """Where random numbers come from, and what they have done so far.
+    """The random number generators of a model, and the order of its rows.
 
-    Models in training may share a stream: then they take their rows in one order, and drop
-    the same units.
+    Models in training may share a stream: then they take their rows in the same order, and have
+    the same dropout masks.
 
     Attributes
     ----------
     rng : RandomState
         Shuffles the rows.
     order : ndarray of int or None
-        The rows' present order: an epoch shuffles the order the last one left.
+        The present order of the rows, which the next epoch shuffles further.
     generator : numpy.random.Generator or None
         Draws the masks of dropout; None without.
     """
@@ -33,11 +33,11 @@ class RandomStream:
     generator: np.random.Generator | None = None
 
     def copy(self) -> RandomStream:
-        """A stream that goes on as this one would."""
+        """A stream with the same future, independent of this one."""
         return RandomStream.from_dict(self.to_dict())
 
     def key(self) -> Hashable:
-        """Equal for streams that will do the same."""
+        """Equal for streams with the same future."""
         rng: dict[str, Any] = self.rng.get_state(legacy=False)
         state = rng.pop("state")
         order = None if self.order is None else self.order.tobytes()
@@ -59,7 +59,7 @@ class RandomStream:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> RandomStream:
-        """A stream like the one that :meth:`to_dict` wrote down."""
+        """A stream equal to the one that :meth:`to_dict` saved."""
         rng = np.random.RandomState(0)
         rng.set_state(saved["rng"])
         order = None if saved["order"] is None else saved["order"].copy()
@@ -67,7 +67,7 @@ class RandomStream:
 
 
 def shared_copies(streams: Iterable[RandomStream]) -> list[RandomStream]:
-    """A copy of each stream; those that will do the same become one."""
+    """A copy of each stream; streams with the same future share one."""
     streams = list(streams)
     keys = {stream: stream.key() for stream in dict.fromkeys(streams)}
     copies = {key: stream.copy() for stream, key in keys.items()}
@@ -75,12 +75,12 @@ def shared_copies(streams: Iterable[RandomStream]) -> list[RandomStream]:
 
 
 def generator_state(generator: np.random.Generator | None) -> dict[str, Any] | None:
-    """Where a generator stands, as plain dicts and numbers."""
+    """The state of a generator, as plain dicts and numbers."""
     return None if generator is None else dict(generator.bit_generator.state)
 
 
 def generator_from(state: dict[str, Any] | None) -> np.random.Generator | None:
-    """A generator that stands where :func:`generator_state` says."""
+    """A generator in the state that :func:`generator_state` returned."""
     if state is None:
         return None
     generator = np.random.default_rng(0)

@@ -324,7 +324,9 @@ def test_a_generator_is_refused_when_the_class_is_made(base):
         yield
 
     for name in METHODS[root]:
-        with pytest.raises(TypeError, match=f"Late.{name} returns a generator.*Write plain calls"):
+        with pytest.raises(
+            TypeError, match=f"Late.{name} must not be a generator.*Write plain calls"
+        ):
             type("Late", (base,), {"__module__": __name__, name: generator})
 
 
@@ -342,7 +344,7 @@ def test_a_generator_is_refused_when_it_is_returned(solver):
         def forward(self, z, ws):
             return (np.tanh(z, out=z) for _ in range(1))
 
-    with pytest.raises(TypeError, match=r"Late.forward returns a generator"):
+    with pytest.raises(TypeError, match=r"Late.forward must not be a generator"):
         BackpropClassifier(**FIXED, activation=Late(), solver=solver).fit(*data())
     BackpropClassifier(**FIXED, activation="tanh").fit(*data())  # no recording is left open
 
@@ -352,7 +354,7 @@ def test_an_iterator_is_refused_outside_a_recording():
         def backward(self, a, delta, ws):
             return iter([delta])
 
-    with pytest.raises(TypeError, match=r"Late.backward returns a generator"):
+    with pytest.raises(TypeError, match=r"Late.backward must not be a generator"):
         Late().backward(np.ones((2, 2)), np.ones((2, 2)), None)
 
 

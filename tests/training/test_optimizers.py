@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from bpestimator import BackpropClassifier
 from bpestimator.training import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, NAdam, RMSprop
 
 # Made by make_torch_steps.py, beside this file.
@@ -94,3 +95,33 @@ def test_objects_compare_print_and_pickle():
     assert repr(RMSprop(0.5)) == "RMSprop(rho=0.5, epsilon=1e-08)"
     for kind in OPTIMIZERS.values():
         assert pickle.loads(pickle.dumps(kind())) == kind()
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_fields_that_the_estimators_parameters_set(kind):
+    defaults = BackpropClassifier().get_params()
+    chosen = {field: defaults[name] for name, field in kind.from_parameters.items()}
+    assert kind(**chosen) == kind()
+    others = {"momentum": 0.5, "nesterov": False, "beta_1": 0.5, "beta_2": 0.5, "epsilon": 1e-3}
+    for field in chosen:
+        assert getattr(kind(**{field: others[field]}), field) == others[field]
+
+
+def test_only_sgd_takes_steps_in_proportion_to_the_gradient():
+    sizes = {}
+    for name, kind in OPTIMIZERS.items():
+        optimizer, moved = kind(), []
+        for scale in (1.0, 100.0):
+            params = np.ones(3)
+            state, rate, factor = (
+                optimizer.init(params),
+                np.array([0.01]),
+                np.empty(optimizer.n_factors),
+            )
+            optimizer.begin(state, rate, factor)
+            optimizer.step(params, np.full(3, scale), state, factor, np.empty(3))
+            moved.append(1 - params[0])
+        sizes[name] = moved[1] / moved[0]
+    for name, kind in OPTIMIZERS.items():
+        expected = 1 if kind.scales_by_gradient_size else 100
+        assert sizes[name] == pytest.approx(expected, rel=1e-4), name

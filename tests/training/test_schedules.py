@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from bpestimator import BackpropClassifier
 from bpestimator.training import (
     SCHEDULES,
     Adaptive,
@@ -104,3 +105,17 @@ def test_objects_compare_print_and_pickle():
     assert repr(Exponential(0.9, warmup=2)) == "Exponential(warmup=2, decay=0.9)"
     for kind in SCHEDULES.values():
         assert pickle.loads(pickle.dumps(kind())) == kind()
+
+
+@pytest.mark.parametrize("kind", SCHEDULES.values(), ids=SCHEDULES)
+def test_fields_that_the_estimators_parameters_set(kind):
+    defaults = BackpropClassifier().get_params()
+    chosen = {field: defaults[name] for name, field in kind.from_parameters.items()}
+    assert kind(**chosen) == kind()
+    assert set(chosen) == ({"power_t"} if kind is InvScaling else set())
+
+
+@pytest.mark.parametrize("kind", SCHEDULES.values(), ids=SCHEDULES)
+def test_rates_that_depend_on_the_rows_seen(kind):
+    few, many = (kind().rate(1.0, Clock(3, rows, 1, 8)) for rows in (10, 1000))
+    assert (few > many) == kind.decays_with_samples

@@ -83,7 +83,7 @@ def _columns(x: Array | SharedRows, n: int) -> Array | SharedRows:
 
 
 def in_one_product(trick: Callable[..., bool]) -> Callable[[Callable[..., None]], Any]:
-    """Decorate a function of rows: where they bring ones, ``trick`` does its work.
+    """Decorate a function of rows: for rows that end in ones, ``trick`` replaces it.
 
     ``trick`` takes the same arguments and returns False where it would round differently; then
     the function computes on the plain rows.

@@ -119,7 +119,7 @@ class Workspace:
         return self._next()
 
     def zeros(self, shape: Shape, dtype: Any) -> Array:
-        """A buffer of zeros, which nobody may write to."""
+        """A buffer of zeros, not to be written to."""
         zeros = self.empty(shape, dtype)
         zeros.fill(0)
         return zeros
