@@ -60,8 +60,10 @@ class Member(NamedTuple):
         return (
             problem.spec,
             problem.x.dtype,
-            batches.n_rows,
-            batches.batch_size,
+            batches.n_steps,
+            batches.batch_size if batches.n_steps > 1 else None,
+            # The diagnostics look at the last batch of all models at once.
+            batches.n_rows if self.training.rules.diagnostics else None,
             problem.weight is None,
             self.training.validate is None,
             None if self.stackable else id(batches),

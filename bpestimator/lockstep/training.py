@@ -120,7 +120,8 @@ def _fit_members(
     for member in members:
         forms.setdefault(member.form, []).append(member)
     found: dict[int, Fitted | Alone] = {}
-    for alike in forms.values():
+    for some in forms.values():
+        alike = sorted(some, key=lambda member: member.training.batches.n_rows)
         obstacle = _obstacle(alike)
         if obstacle is not None:
             found |= {member.number: Alone(obstacle) for member in alike}

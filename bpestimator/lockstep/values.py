@@ -73,7 +73,8 @@ def _parts(value: Any) -> list[tuple[Any, Any]] | None:
         return [(_RAW, keys)]
     if isinstance(value, Mapping):
         return [(_RAW, frozenset((value_key(k), value_key(v)) for k, v in value.items()))]
-    if isinstance(value, np.ndarray) and value.dtype.kind != "O":
+    is_plain = isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray)
+    if is_plain and value.dtype.kind != "O":
         return [(_RAW, (value.dtype.str, value.shape, value.tobytes()))]
     if isinstance(value, MethodType):
         return [("function", value.__func__), ("self", value.__self__)]

@@ -9,7 +9,6 @@ from bpestimator.training.dropout import Dropout
 from bpestimator.training.lbfgs import IterationListener, LBFGSResult, minimize_lbfgs
 from bpestimator.training.lockstep import (
     group_size,
-    stacked,
     stacked_state,
     train_in_lockstep,
 )
@@ -39,6 +38,7 @@ from bpestimator.training.schedules import (
     Schedule,
 )
 from bpestimator.training.stacked_batches import StackedBatches
+from bpestimator.training.stacking import stacked
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import Stopping, StopReason
 from bpestimator.training.streams import RandomStream, generator_from, generator_state

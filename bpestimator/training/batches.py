@@ -20,7 +20,7 @@ from bpestimator.nn.kernels.bias_trick import (
 )
 from bpestimator.nn.kernels.buffers import empty_buffer
 from bpestimator.nn.kernels.products import SparseRows
-from bpestimator.training.objective import Batch
+from bpestimator.training.objective import Batch, UnequalBatch
 from bpestimator.training.streams import RandomStream
 
 # A block of batches is gathered at once: large enough to spread the cost of a gather over
@@ -59,9 +59,11 @@ class Batches:
     ----------
     n_rows, n_steps, batch_size, block_size : int
         Rows of an epoch, its batches, rows of a batch, and of the largest block.
+    n_rows_of_models : int, or ndarray of shape (models, 1)
+        Rows of an epoch, of each model where they differ.
     blocks : dict of list of Batch
-        The batches of a block, for each number of rows that a block may have: views of
-        buffers that every block overwrites.
+        The batches of a block, for each size that a block may have: views of buffers that every
+        block overwrites. The size is a tuple of one number of rows.
     y, weight : ndarray of shape (rows of the largest block, ...)
         The buffers of the targets and of the weights; weight may be None.
     all_x, all_y, all_weight : ndarray, or sparse matrix
@@ -101,14 +103,23 @@ class Batches:
 
     # Made when training begins: batches that become part of a stack need no buffers.
     @cached_property
-    def blocks(self) -> dict[int, list[Batch]]:
+    def blocks(self) -> dict[tuple[int, ...], list[Batch | UnequalBatch]]:
+        in_all = range(0, self.n_rows, self.block_size)
         return {
-            size: [
-                self._view(start, min(self.batch_size, size - start))
-                for start in range(0, size, self.batch_size)
+            sizes: [
+                self._view(start, tuple(min(self.batch_size, size - start) for size in sizes))
+                for start in range(0, max(sizes), self.batch_size)
             ]
-            for size in {self.block_size, self.n_rows % self.block_size} - {0}
+            for sizes in {self._sizes_of_block(start) for start in in_all}
         }
+
+    def _sizes_of_block(self, start: int) -> tuple[int, ...]:
+        """The rows of the block that starts there."""
+        return (min(self.block_size, self.n_rows - start),)
+
+    @property
+    def n_rows_of_models(self) -> Any:
+        return self.n_rows
 
     @cached_property
     def _source(self) -> Any:
@@ -122,8 +133,11 @@ class Batches:
     @cached_property
     def _n_ones(self) -> int:
         """How many columns of ones the rows need, for either size of batch."""
-        sizes = {self.batch_size, self.n_rows % self.batch_size} - {0}
-        return max(chain.from_iterable(map(self._exact_columns, sizes)))
+        return max(chain.from_iterable(map(self._exact_columns, self._batch_sizes())))
+
+    def _batch_sizes(self) -> set[int]:
+        """The numbers of rows of a batch: one, and perhaps that of a shorter last batch."""
+        return {self.batch_size, self.n_rows % self.batch_size} - {0}
 
     def _whole_batches(self, bytes_per_row: int) -> int:
         """Rows of a block: as many whole batches as fit, at least one, at most all."""
@@ -140,25 +154,38 @@ class Batches:
             return x
         return rows_with_ones(x, self.all_x.shape[1], self._exact_columns(size))
 
-    def _view(self, start: int, size: int) -> Batch:
+    def _view(self, start: int, sizes: tuple[int, ...]) -> Batch | UnequalBatch:
         """One batch, as views of the buffers."""
+        (size,) = sizes
         rows = slice(start, start + size)
         x = self._source.batch if self._sparse else self._source.buffer[rows]
         x = self._as_rows(x, size)
         weight = None if self.weight is None else self.weight[rows]
         return Batch(x, self.y[rows], weight, np.array(size, self.all_x.dtype))
 
-    def by_batch(self, rows: slice, count: int) -> tuple[Array, Array | None]:
-        """The targets and weights of so many batches of one size, stacked along an axis."""
+    def by_batch(self, models: Any, rows: slice, count: int) -> tuple[Array, Array | None]:
+        """The targets and weights of so many batches of one size, stacked along an axis.
+
+        ``models`` is ``...`` for all, or a slice of them.
+        """
         y, weight = self.y[rows], self.weight
         y = y.reshape(count, -1, *y.shape[1:])
         return y, None if weight is None else weight[rows].reshape(count, -1)
 
     def first_order(self) -> Array:
-        """The rows as given, before any shuffle."""
-        return np.arange(self.n_rows) if self._rows is None else self._rows.copy()
+        """The order of the rows before any shuffle."""
+        return np.arange(self.n_rows)
 
-    def epoch(self, streams: Sequence[RandomStream]) -> Iterator[int]:
+    @property
+    def rows_key(self) -> tuple[int, int]:
+        """Equal for batches of the same rows of the same array."""
+        return id(self.all_x), id(self._rows)
+
+    def rows_at(self, places: Array) -> Array:
+        """The rows of x at these places among the rows to train on."""
+        return places if self._rows is None else self._rows.take(places)
+
+    def epoch(self, streams: Sequence[RandomStream]) -> Iterator[tuple[int, ...]]:
         """Shuffle each stream's order in place, if rows are shuffled, and fill block after block.
 
         Parameters
@@ -168,14 +195,14 @@ class Batches:
 
         Yields
         ------
-        rows : int
+        sizes : tuple of int
             Key of the block in ``blocks`` that has just been filled.
         """
         orders = [self._next_order(stream) for stream in dict.fromkeys(streams)]
         for start in range(0, self.n_rows, self.block_size):
-            rows = [order[start : start + self.block_size] for order in orders]
-            self._fill(rows)
-            yield rows[0].size
+            sizes = self._sizes_of_block(start)
+            self._fill([order[start : start + self.block_size] for order in orders], sizes)
+            yield sizes
 
     def _next_order(self, stream: RandomStream) -> Array:
         if stream.order is None:
@@ -184,14 +211,14 @@ class Batches:
             stream.rng.shuffle(stream.order)
         return stream.order
 
-    def _fill(self, rows_of_streams: list[Array]) -> None:
-        # "clip" skips the check of the bounds: the rows are a permutation we made.
-        (rows,) = rows_of_streams
+    def _fill(self, places_of_streams: list[Array], sizes: tuple[int, ...]) -> None:
+        # "clip" skips the check of the bounds: the places are a permutation we made.
+        rows = self.rows_at(*places_of_streams)
         self._source.take(rows)
         self.all_y.take(rows, 0, self.y[: rows.size], "clip")
         if self.weight is not None and self.all_weight is not None:
             self.all_weight.take(rows, 0, self.weight[: rows.size], "clip")
-            for batch in self.blocks[rows.size]:
+            for batch in self.blocks[sizes]:
                 assert batch.weight is not None
                 batch.total[...] = np.add.reduce(batch.weight)
 

@@ -13,7 +13,7 @@ from bpestimator.nn.network import NetworkSpec
 from bpestimator.nn.recording import Computation
 from bpestimator.training.batches import Batches
 from bpestimator.training.diagnostics import Diagnostics
-from bpestimator.training.objective import Batch, Objective, check_total
+from bpestimator.training.objective import Batch, Objective, UnequalBatch, check_total
 from bpestimator.training.rules import TrainingRules
 from bpestimator.training.schedules import Clock
 from bpestimator.training.state import TrainState
@@ -23,12 +23,14 @@ from bpestimator.training.step import Stepper
 class _SameSize(NamedTuple):
     """Batches of one size, stacked along one more axis: their losses are computed at once.
 
+    models : whose they are, along the leading axis; all where it is ``...``
     size : rows of each
     terms : ndarray of shape lead + (batches, size, n_terms)
     y, weight : ndarray of shape (..., batches, size, ...)
     norms : ndarray of shape lead + (layers, batches)
     """
 
+    models: Any
     size: int
     terms: Array
     y: Array
@@ -37,11 +39,11 @@ class _SameSize(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """A block of batches: the step of each, and the batches of each size."""
+    """A block of batches: the step of each, and the batches of each size, model by model."""
 
-    batches: list[Batch]
+    batches: list[Batch | UnequalBatch]
     steps: list[Computation]
-    sizes: list[_SameSize]
+    sizes: list[list[_SameSize]]
 
 
 class EpochTrainer:
@@ -65,30 +67,39 @@ class EpochTrainer:
         n_terms, n_layers = spec.loss.n_terms(spec.sizes[-1]), len(spec.sizes) - 1
         self._terms = empty_buffer((*lead, batches.block_size, n_terms), dtype)
         self._blocks = {
-            rows: self._block(block, rows, np.empty((*lead, n_layers, len(block)), dtype))
-            for rows, block in batches.blocks.items()
+            sizes: self._block(block, max(sizes), np.empty((*lead, n_layers, len(block)), dtype))
+            for sizes, block in batches.blocks.items()
         }
 
-    def _block(self, batches: list[Batch], rows: int, norms: Array) -> _Block:
+    def _block(self, batches: list[Batch | UnequalBatch], rows: int, norms: Array) -> _Block:
         starts = [*range(0, rows, self._batches.batch_size), rows]
         parts = [slice(start, end) for start, end in pairwise(starts)]
         steps = [
             Computation(self._stepper.take, batch, self._terms[..., part, :], norms[..., k])
             for k, (batch, part) in enumerate(zip(batches, parts, strict=True))
         ]
-        sizes = [part.stop - part.start for part in parts]
+        sizes = [_sizes_of(batch, part) for batch, part in zip(batches, parts, strict=True)]
         groups = []
-        for size in dict.fromkeys(sizes):  # one size, and perhaps a shorter last batch
-            first, count = sizes.index(size), sizes.count(size)
-            part = slice(starts[first], starts[first + count])
-            groups.append(self._same_size(size, part, norms[..., first : first + count]))
+        for same in dict.fromkeys(sizes):  # one size, and perhaps a shorter last batch
+            first, count = sizes.index(same), sizes.count(same)
+            of_batches = norms[..., first : first + count]
+            groups.append(
+                [
+                    self._same_size(models, size, starts[first], of_batches)
+                    for models, size in zip(_models_of(batches[first]), same, strict=True)
+                ]
+            )
         return _Block(batches, steps, groups)
 
-    def _same_size(self, size: int, rows: slice, norms: Array) -> _SameSize:
+    def _same_size(self, models: Any, size: int, start: int, norms: Array) -> _SameSize:
+        """Batches of some models that follow one another, from a row of the block on."""
+        norms = norms[models]
         count = norms.shape[-1]
-        *lead, _, n_terms = self._terms.shape
-        terms = self._terms[..., rows, :].reshape(*lead, count, size, n_terms)
-        return _SameSize(size, terms, *self._batches.by_batch(rows, count), norms)
+        rows = slice(start, start + count * size)
+        *lead, _, n_terms = (terms := self._terms[models]).shape
+        terms = terms[..., rows, :].reshape(*lead, count, size, n_terms)
+        y, weight = self._batches.by_batch(models, rows, count)
+        return _SameSize(models, size, terms, y, weight, norms)
 
     def epoch(self) -> Array:
         """Take a step for every batch; mean penalised loss of the epoch, model by model."""
@@ -96,8 +107,8 @@ class EpochTrainer:
         per_step, n_steps = self._schedule.per_step, self._batches.n_steps
         self._set_rate(state.clock)
         losses, taken = [], 0
-        for rows in self._batches.epoch(state.streams):
-            block = self._blocks[rows]
+        for sizes in self._batches.epoch(state.streams):
+            block = self._blocks[sizes]
             for batch, step in zip(block.batches, block.steps, strict=True):
                 if weighted and not batch.total.any():
                     check_total(batch)
@@ -106,11 +117,11 @@ class EpochTrainer:
                     self._set_rate(state.clock.at(taken, n_steps))
                     taken += 1
                 step()
-            losses += [self._losses(group) for group in block.sizes]
-        in_order = losses[0] if len(losses) == 1 else np.concatenate(losses, axis=-1)
-        state.clock = state.clock.after(self._batches.n_rows)
+            losses += [_joined([self._losses(one) for one in group], 0) for group in block.sizes]
+        n_rows = self._batches.n_rows_of_models
+        state.clock = state.clock.after(n_rows)
         # Added one after the other, as scikit-learn does.
-        return np.add.accumulate(in_order, -1)[..., -1:].ravel() / self._batches.n_rows
+        return np.ravel(np.add.accumulate(_joined(losses, -1), -1)[..., -1:] / n_rows)
 
     def rates(self) -> list[float]:
         """The learning rate of the last step, model by model."""
@@ -131,9 +142,26 @@ class EpochTrainer:
 
     def _losses(self, group: _SameSize) -> Any:
         """Rows times penalised loss of each batch, of shape lead + (batches,)."""
-        size, terms, y, weight, norms = group
+        models, size, terms, y, weight, norms = group
+        objective = self._objective if models is ... else self._objective.of_models(models)
         if weight is None:
-            return size * self._objective.value(terms, y, None, norms, size)
+            return size * objective.value(terms, y, None, norms, size)
         totals = np.add.reduce(weight, -1)
-        losses = size * self._objective.value(terms, y, weight, norms, totals)
+        losses = size * objective.value(terms, y, weight, norms, totals)
         return np.where(totals == 0, 0.0, losses)
+
+
+def _models_of(batch: Batch | UnequalBatch) -> list[Any]:
+    """The models of each part of a batch; all of them where it has but one."""
+    return [models for models, _ in batch.parts] if isinstance(batch, UnequalBatch) else [...]
+
+
+def _sizes_of(batch: Batch | UnequalBatch, rows: slice) -> tuple[int, ...]:
+    """The rows of each part of a batch."""
+    if isinstance(batch, UnequalBatch):
+        return tuple(part.y.shape[1] for _, part in batch.parts)
+    return (rows.stop - rows.start,)
+
+
+def _joined(arrays: list[Any], axis: int) -> Any:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)

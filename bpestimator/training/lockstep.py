@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import fields, is_dataclass, replace
-from numbers import Real
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from bpestimator.nn.network import NetworkSpec
 from bpestimator.training.batches import Batches
 from bpestimator.training.rules import TrainingRules
 from bpestimator.training.stacked_batches import StackedBatches
+from bpestimator.training.stacking import some_models
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import StopReason
 from bpestimator.training.streams import shared_copies
@@ -54,46 +54,6 @@ def group_size(spec: NetworkSpec, batch_size: int, itemsize: int) -> int:
     """
     entries = 3 * batch_size * sum(spec.sizes[1:]) + 5 * spec.layout.n_parameters
     return int(GROUP_BYTES // (entries * itemsize))
-
-
-def stacked(values: Sequence[Any]) -> Any:
-    """One value for all models: a number that differs becomes an array of shape (models, 1).
-
-    Dataclasses and tuples are stacked part by part.
-
-    Raises
-    ------
-    ValueError
-        For anything else that differs.
-
-    Examples
-    --------
-    >>> from bpestimator import Adam
-    >>> stacked([Adam(beta_1=0.9), Adam(beta_1=0.5)])
-    Adam(beta_1=array([[0.9],
-           [0.5]]), beta_2=0.999, epsilon=1e-08)
-    """
-    first, kind = values[0], type(values[0])
-    if all(_is_number(value) for value in values):
-        same = all(value == first for value in values)
-        return first if same else np.array([float(value) for value in values])[:, None]
-    if any(type(value) is not kind for value in values):
-        raise ValueError(f"Models in lockstep cannot differ in kind: {values!r}.")
-    if all(value == first for value in values):
-        return first
-    if kind is tuple:
-        return tuple(stacked(part) for part in zip(*values, strict=True))
-    if is_dataclass(first) and not isinstance(first, type):
-        parts = {
-            part.name: stacked([getattr(value, part.name) for value in values])
-            for part in fields(first)
-        }
-        return kind(**parts)
-    raise ValueError(f"Models in lockstep cannot differ in this: {values!r}.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
 
 def stacked_state(
@@ -174,7 +134,7 @@ def train_in_lockstep(
                 yield Ended(number, state.of(place), reason)
         if over:
             return
-        rules = replace(_some(rules, kept, len(models)), max_epochs=left)
+        rules = replace(some_models(rules, kept, len(models)), max_epochs=left)
         batches = [batches[k] for k in kept]
         validate = None if validate is None else [validate[k] for k in kept]
         models, state = models[kept], _some_states(state, kept)
@@ -200,21 +160,8 @@ def _some_states(state: TrainState, kept: np.ndarray) -> TrainState:
             for name, value in state.optimizer.items()
         },
         initial_rate=state.initial_rate[kept],
+        clock=state.clock.of_models(kept),
         streams=[state.streams[place] for place in kept],
         runs=[state.runs[place] for place in kept],
         rate=None,
     )
-
-
-def _some(value: Any, kept: np.ndarray, n_models: int) -> Any:
-    """The hyperparameters of the models that stay in the group."""
-    if isinstance(value, np.ndarray) and value.shape == (n_models, 1):
-        return value[kept]
-    if isinstance(value, tuple):
-        return tuple(_some(part, kept, n_models) for part in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {
-            part.name: _some(getattr(value, part.name), kept, n_models) for part in fields(value)
-        }
-        return type(value)(**parts)
-    return value

@@ -15,6 +15,7 @@ from bpestimator.nn.parameters import Layout
 from bpestimator.nn.recording import constant, divide, multiply
 from bpestimator.training.dropout import Dropout
 from bpestimator.training.penalties import L2, squared_norms
+from bpestimator.training.stacking import some_models
 
 ALL = slice(None)
 
@@ -35,7 +36,21 @@ class Batch(NamedTuple):
     total: Array
 
 
-def check_total(batch: Batch) -> None:
+class UnequalBatch(NamedTuple):
+    """Batches of several models, which differ in their number of rows.
+
+    parts : for each number of rows, the models (a slice of the leading axis) and their batch
+    weight : the weights of the first part, or None
+    total : ndarray of shape lead + (1,)
+        Total weight of each model's rows.
+    """
+
+    parts: list[tuple[slice, Batch]]
+    weight: Array | None
+    total: Array
+
+
+def check_total(batch: Batch | UnequalBatch) -> None:
     """ValueError if weights cancel out: the gradient is divided by their sum."""
     if batch.weight is not None and batch.total == 0 and batch.weight.any():
         raise ValueError(
@@ -58,6 +73,8 @@ class Objective:
         The generators of ``dropout``, one per model; models may share one.
     layout : Layout or None, default=None
         Where parameters lie in ``flat``; None for the network's own.
+    grad : ndarray of shape lead + (P,), default=None
+        The array to write the gradient to; None for a new one.
 
     Attributes
     ----------
@@ -75,14 +92,16 @@ class Objective:
         dropout: Dropout | None = None,
         generators: Sequence[np.random.Generator] = (),
         layout: Layout | None = None,
+        grad: Array | None = None,
     ) -> None:
         self.spec = spec
         self.flat = flat
         self.penalty = penalty
         self._dropout, self._generators = dropout, generators
-        self.grad = empty_buffer(flat.shape, flat.dtype)
+        self.grad = empty_buffer(flat.shape, flat.dtype) if grad is None else grad
         self.scratch = empty_buffer(flat.shape, flat.dtype)
         self._workspaces: dict[int, Workspace] = {}
+        self._of_some: dict[tuple[int, int], Objective] = {}
         layout = spec.layout if layout is None else layout
         self._params, self._grads = layout.bind(flat), layout.bind(self.grad)
         lead = flat.shape[:-1]
@@ -107,8 +126,13 @@ class Objective:
         self.sum_gradient(batch, terms)
         self.finish_gradient(batch)
 
-    def sum_gradient(self, batch: Batch, terms: Array) -> None:
+    def sum_gradient(self, batch: Batch | UnequalBatch, terms: Array) -> None:
         """Write the gradient of the loss, summed over the rows and without the penalty."""
+        if isinstance(batch, UnequalBatch):
+            for models, part in batch.parts:
+                size = part.y.shape[1]
+                self.of_models(models).sum_gradient(part, terms[models, :size])
+            return
         spec, ws = self.spec, self._workspace(terms.shape[-2])
         raw = ws.outputs[-1]
         if self._dropout is not None:
@@ -119,7 +143,22 @@ class Objective:
             multiply(raw, batch.weight[..., None], raw)
         backward(batch.x, self._params, self._grads, spec, ws)
 
-    def finish_gradient(self, batch: Batch, block: slice = ALL) -> None:
+    def of_models(self, models: slice) -> Objective:
+        """The objective of some models, along the leading axis; it shares the arrays of all."""
+        key = models.start, models.stop
+        if key not in self._of_some:
+            n_models = len(self.flat)
+            self._of_some[key] = Objective(
+                self.spec,
+                self.flat[models],
+                some_models(self.penalty, models, n_models),
+                some_models(self._dropout, models, n_models),
+                self._generators[models],
+                grad=self.grad[models],
+            )
+        return self._of_some[key]
+
+    def finish_gradient(self, batch: Batch | UnequalBatch, block: slice = ALL) -> None:
         """Add the penalty to a block of the summed gradient, and divide by the total weight."""
         weights = self.weights_in(block)
         start, size = block.start or 0, weights.shape[-1]
@@ -128,7 +167,7 @@ class Objective:
                 weights, self.grad[..., start : start + size], self.scratch[..., :size]
             )
         grad = self.grad[..., block]
-        if batch.weight is None and np.frexp(batch.total)[0] == 0.5:
+        if batch.weight is None and batch.total.ndim == 0 and np.frexp(batch.total)[0] == 0.5:
             # A power of two: multiplying by its inverse gives the same bits in half the time.
             multiply(grad, constant(1 / batch.total, grad.dtype), grad)
         else:

@@ -22,13 +22,14 @@ class Clock(NamedTuple):
 
     epoch : epochs since the optimizer's state was new, which it is in each ``fit``; with fractions
         for schedules that change the rate with every step
-    samples : rows that the model has been trained on, ``t_``
+    samples : rows that the model has been trained on, ``t_``; of models whose numbers of rows
+        differ an array of shape lead + (1,)
     span : epochs for which the rate will hold: 1, or one divided by the steps of an epoch
     horizon : epochs until training ends; infinite where that is unknown
     """
 
     epoch: float = 0
-    samples: int = 0
+    samples: Any = 0
     span: float = 1.0
     horizon: float = inf
 
@@ -36,9 +37,15 @@ class Clock(NamedTuple):
         """The clock before a step of the epoch that starts now."""
         return self._replace(epoch=self.epoch + step / n_steps, span=1 / n_steps)
 
-    def after(self, n_rows: int) -> Clock:
-        """The clock an epoch later."""
+    def after(self, n_rows: Any) -> Clock:
+        """The clock an epoch later; n_rows is an int, or an array of shape lead + (1,)."""
         return Clock(self.epoch + 1, self.samples + n_rows, self.span, self.horizon)
+
+    def of_models(self, which: Any) -> Clock:
+        """The clock of some models, by their places along ``lead``."""
+        if np.ndim(self.samples) == 0:
+            return self
+        return self._replace(samples=self.samples[which])
 
 
 @dataclass(frozen=True)

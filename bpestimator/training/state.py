@@ -169,6 +169,9 @@ class TrainState:
             initial_rate=self.initial_rate[model].copy(),
             streams=[self.streams[model].copy()],
             runs=[self.runs[model]],
+            clock=self.clock._replace(
+                samples=int(np.ravel(self.clock.of_models(model).samples)[0])
+            ),
             rate=None if self.rate is None else self.rate[model].copy(),
         )
 

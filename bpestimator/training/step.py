@@ -10,7 +10,7 @@ from bpestimator.nn.arrays import Array
 from bpestimator.training.blocks import block_of, blocks
 from bpestimator.training.clipping import clip
 from bpestimator.training.diagnostics import Diagnostics
-from bpestimator.training.objective import Batch, Objective
+from bpestimator.training.objective import Batch, Objective, UnequalBatch
 from bpestimator.training.rules import TrainingRules
 from bpestimator.training.state import TrainState
 
@@ -45,12 +45,12 @@ class Stepper:
         self.rate = np.empty((*lead, 1), dtype)
         self._factor = np.empty((*lead, rules.optimizer.n_factors), dtype)
 
-    def take(self, batch: Batch, terms: Array, norms: Array) -> None:
+    def take(self, batch: Batch | UnequalBatch, terms: Array, norms: Array) -> None:
         """Move the parameters by one batch.
 
         Parameters
         ----------
-        batch : Batch
+        batch : Batch or UnequalBatch
         terms : ndarray of shape lead + (batch, n_terms)
             Receives the terms of the loss.
         norms : ndarray of shape lead + (layers,)

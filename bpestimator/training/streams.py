@@ -23,7 +23,8 @@ class RandomStream:
     rng : RandomState
         Shuffles the rows.
     order : ndarray of int or None
-        The present order of the rows, which the next epoch shuffles further.
+        The present order of the rows, by their places among those trained on; the next epoch
+        shuffles it further.
     generator : numpy.random.Generator or None
         Draws the masks of dropout; None without.
     """

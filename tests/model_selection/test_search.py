@@ -700,7 +700,7 @@ def test_single_candidates_and_seeds_train_ahead_too(fits):
         LockstepGridSearchCV(clf(), grid, cv=3, refit=False).fit(X, y)
     lengths = [(np.arange(n), np.arange(150)) for n in (90, 70, 90, 90, 71)]
     LockstepGridSearchCV(clf(), {"alpha": [1]}, cv=lengths, refit=False).fit(X, y)
-    assert len(fits) == 2  # the folds of 70 and 71 rows
+    assert fits == []  # folds of other lengths, too, as they have as many batches
 
 
 def counting(base=StandardScaler):

@@ -235,7 +235,7 @@ def _try(
 
     losses = np.full(rates.shape, inf)
     generator = np.random.default_rng(int(rng.randint(2**31)))
-    stream = RandomStream(rng, rows.copy(), None if trial.dropout is None else generator)
+    stream = RandomStream(rng, None, None if trial.dropout is None else generator)
     state = TrainState(problem.params, {}, rates[:1], [stream], [Run()])
     at_once = max(1, group_size(spec, batches.batch_size, x.dtype.itemsize))
     with blas_threads(largest_product(spec.sizes, batches.batch_size)), np.errstate(all="ignore"):

@@ -87,10 +87,10 @@ def prepare_stochastic(task: FitTask) -> Training:
         epochs=rules.max_epochs,
         first_units=_first_units(problem.spec, rules, batch_size),
     )
+    state.streams[0].order = batches.first_order()
     validate = None
     if held_out is not None:
         validate = Validator(settings, problem, held_out, task.model_at)
-    state.streams[0].order = batches.first_order()
     return Training(
         rules=rules,
         state=state,

@@ -1,0 +1,170 @@
+"""Members of one group with their own rows, validation rows, weights, seeds and stopping."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+
+from bpestimator import AdamW, BackpropClassifier, BackpropRegressor
+from bpestimator.lockstep import Data, FitRequest, Fitted, fit_requests
+from bpestimator.training import lockstep
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:Got `batch_size`"),
+]
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(301, 6))
+NUMBERS = np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * RNG.normal(size=301)
+CLASSES = np.digitize(NUMBERS, [-0.5, 0.5])
+WEIGHT = RNG.uniform(0.5, 2.0, 301)
+FOLDS = list(KFold(8, shuffle=True, random_state=0).split(X))
+FIXED = {"hidden_layer_sizes": (12, 7), "max_iter": 40, "learning_rate_init": 0.01}
+STOPPING = {"early_stopping": True, "n_iter_no_change": 3, "tol": 1e-3}
+
+
+@pytest.fixture
+def sizes(monkeypatch):
+    """How many models were in training, each time that a group was gathered."""
+    sizes = []
+    train = lockstep.train
+
+    def spied(spec, batches, rules, state, **others):
+        sizes.append(len(state.runs))
+        return train(spec, batches, rules, state, **others)
+
+    monkeypatch.setattr(lockstep, "train", spied)
+    return sizes
+
+
+def requests_of(net, y, weight=None, validates=True, X=X):
+    data = Data(X, y)
+    return [
+        FitRequest(
+            clone(net).set_params(random_state=number),
+            data,
+            rows,
+            others if validates else None,
+            weight,
+        )
+        for number, (rows, others) in enumerate(FOLDS)
+    ]
+
+
+def alone(request):
+    """What a request stands for, as a user would write it."""
+    (values, y), weight = (request.data.X, request.data.y), request.sample_weight
+    rows, others = request.rows, request.validation_rows
+    validation = {}
+    if others is not None:
+        validation = {"X_val": values[others], "y_val": y[others]}
+        if weight is not None:
+            validation["sample_weight_val"] = weight[others]
+    return clone(request.estimator).fit(
+        values[rows], y[rows], None if weight is None else weight[rows], **validation
+    )
+
+
+def assert_same_state(ours, theirs, name):
+    """Equal to the bit, in all but the seconds."""
+    if isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys(), name
+        for key, value in theirs.items():
+            if key != "seconds":
+                assert_same_state(ours[key], value, f"{name}[{key!r}]")
+    elif isinstance(theirs, list) and theirs and isinstance(theirs[0], np.ndarray):
+        for one, other in zip(ours, theirs, strict=True):
+            assert_array_equal(one, other)
+    else:
+        assert_array_equal(ours, theirs, err_msg=name)
+
+
+def assert_each_as_if_alone(requests):
+    for request, found in zip(requests, fit_requests(requests), strict=True):
+        assert isinstance(found, Fitted), found
+        ours, theirs = found.estimator, alone(request)
+        assert vars(ours).keys() == vars(theirs).keys()
+        for name, value in vars(theirs).items():
+            if name.endswith("_") or name == "_memory":
+                assert_same_state(getattr(ours, name), value, name)
+
+
+CASES = {
+    "early stopping": (BackpropRegressor, STOPPING, NUMBERS),
+    "classes": (BackpropClassifier, STOPPING, CLASSES),
+    "two classes": (BackpropClassifier, {**STOPPING, "dropout": 0.3}, CLASSES > 0),
+    "validation only": (BackpropRegressor, {}, NUMBERS),
+    "by a scorer": (BackpropClassifier, {**STOPPING, "scoring": "neg_log_loss"}, CLASSES),
+    "batches of 32": (BackpropRegressor, {**STOPPING, "batch_size": 32}, NUMBERS),
+    "batches of 300": (BackpropRegressor, {**STOPPING, "batch_size": 300}, NUMBERS),
+    "in order": (BackpropRegressor, {**STOPPING, "shuffle": False}, NUMBERS),
+    "invscaling": (
+        BackpropRegressor,
+        {**STOPPING, "solver": "sgd", "learning_rate": "invscaling", "power_t": 0.2},
+        NUMBERS,
+    ),
+    "one_cycle": (BackpropRegressor, {"learning_rate": "one_cycle", "max_iter": 9}, NUMBERS),
+    "dropout of features": (BackpropRegressor, {**STOPPING, "dropout": [0.1, 0.2, 0.0]}, NUMBERS),
+    "clipped": (BackpropRegressor, {**STOPPING, "max_grad_norm": 0.5}, NUMBERS),
+    "weight decay": (BackpropRegressor, {**STOPPING, "solver": AdamW(weight_decay=0.1)}, NUMBERS),
+    "nadam": (BackpropRegressor, {**STOPPING, "solver": "nadam"}, NUMBERS),
+    "two outputs": (BackpropRegressor, STOPPING, np.c_[NUMBERS, X[:, 0]]),
+    "balanced": (BackpropClassifier, {**STOPPING, "class_weight": "balanced"}, CLASSES),
+}
+
+
+@pytest.mark.parametrize(("kind", "params", "y"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["", "weighted"])
+def test_eight_folds_of_301_rows_train_together(kind, params, y, weight, sizes):
+    assert len({len(rows) for rows, _ in FOLDS}) == 2
+    assert_each_as_if_alone(requests_of(kind(**{**FIXED, **params}), y, weight))
+    assert sizes[0] == 8
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_without_validation_rows(dtype, sizes):
+    net = BackpropRegressor(**FIXED, early_stopping=True, n_iter_no_change=2)
+    assert_each_as_if_alone(requests_of(net, NUMBERS, validates=False, X=X.astype(dtype)))
+    assert sizes[0] == 8
+
+
+def test_networks_with_diagnostics_train_with_those_on_as_many_rows(sizes):
+    net = BackpropRegressor(**FIXED, diagnostics=True)
+    assert_each_as_if_alone(requests_of(net, NUMBERS))
+    assert sorted(sizes[:2]) == [3, 5]
+
+
+def test_several_rates_on_each_fold(sizes):
+    requests = [
+        request._replace(estimator=clone(request.estimator).set_params(alpha=alpha))
+        for request in requests_of(BackpropRegressor(**FIXED, **STOPPING), NUMBERS)
+        for alpha in (1e-4, 1e-2, 1.0)
+    ]
+    assert_each_as_if_alone(requests)
+    assert sizes[0] == 24
+
+
+def test_the_rows_of_one_data_are_validated_once(monkeypatch):
+    seen = []
+    from bpestimator.lockstep import preparing
+
+    validate = preparing.validate
+
+    def spied(est, X, y, *others):
+        seen.append(len(X))
+        return validate(est, X, y, *others)
+
+    monkeypatch.setattr(preparing, "validate", spied)
+    fit_requests(requests_of(BackpropRegressor(**FIXED), NUMBERS))
+    assert seen == [301]
+
+
+def test_folds_that_differ_in_their_number_of_batches_are_apart(sizes):
+    data = Data(X, NUMBERS)
+    net = BackpropRegressor(**FIXED, batch_size=50, random_state=0)
+    rows = [np.arange(n) for n in (100, 99, 98, 101, 110, 120)]
+    found = fit_requests([FitRequest(net, data, some) for some in rows])
+    assert all(isinstance(one, Fitted) for one in found)
+    assert sorted(sizes[:2]) == [3, 3]
