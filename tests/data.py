@@ -62,9 +62,14 @@ def fortran():
     return pd.DataFrame(np.asfortranarray(X)), np.arange(200) % 15
 
 
-def diabetes(n=150):
+def all_of_diabetes():
     X, y = load_diabetes(return_X_y=True)
-    return 20 * X[:n], (y[:n] - y.mean()) / y.std()
+    return 20 * X, (y - y.mean()) / y.std()
+
+
+def diabetes():
+    X, y = all_of_diabetes()
+    return X[:150], y[:150]
 
 
 def two_outputs():

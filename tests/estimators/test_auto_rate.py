@@ -5,22 +5,15 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_iris, make_regression
+from sklearn.datasets import load_diabetes, make_regression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from bpestimator import BackpropClassifier, BackpropRegressor, Cosine, CustomLoss, Quantile
 
+from data import all_of_diabetes as diabetes
+from data import iris
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def iris():
-    X, y = load_iris(return_X_y=True)
-    return (X - X.mean(0)) / X.std(0), y
-
-
-def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return 20 * X, (y - y.mean()) / y.std()
 
 
 SETTINGS = {
@@ -169,16 +162,16 @@ def test_a_longer_fit_takes_a_smaller_rate():
 
 
 def test_once_found_it_is_kept():
-    X, y = iris()
-    net = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=5)
-    net.partial_fit(X[::2], y[::2], classes=[0, 1, 2])
-    first = rate_of(net)
-    net.partial_fit(X[1::2], y[1::2])
+    X, y = diabetes()
+    net = BackpropRegressor(learning_rate_init="auto", random_state=0, max_iter=5)
+    first = net.partial_fit(X[::2], y[::2]).learning_rate_
+    net.partial_fit(X[1::2], 30 * y[1::2])
     assert net.learning_rate_ == first
-    warm = BackpropClassifier(
-        learning_rate_init="auto", warm_start=True, max_iter=5, random_state=0
-    )
-    assert warm.fit(X, y).learning_rate_ == warm.fit(X, y).learning_rate_
+    assert clone(net).partial_fit(X[1::2], 30 * y[1::2]).learning_rate_ > 2 * first
+    warm = clone(net).set_params(warm_start=True)
+    first = warm.fit(X, y).learning_rate_
+    assert warm.fit(X, 30 * y).learning_rate_ == first
+    assert clone(warm).fit(X, 30 * y).learning_rate_ > 2 * first
 
 
 @pytest.mark.parametrize("rows", [2, 6, 12])
