@@ -22,6 +22,8 @@ from bpestimator.nn import (
 )
 from bpestimator.training import Dropout
 
+from data import weights
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.RandomState(0)
 X = RNG.normal(size=(60, 5))
@@ -32,10 +34,6 @@ Z = X[:, 0] * X[:, 1]
 def classifier(**params):
     params = {"hidden_layer_sizes": (20, 10), "max_iter": 4, "random_state": 0} | params
     return BackpropClassifier(**params)
-
-
-def weights(est):
-    return [*est.coefs_, *est.intercepts_]
 
 
 def assert_same(a, b):
@@ -146,6 +144,50 @@ def test_partial_fit_in_chunks_equals_an_epoch_of_fit():
 
 def test_the_same_seed_gives_the_same_masks():
     assert_same(classifier(dropout=0.4).fit(X, Y), classifier(dropout=0.4).fit(X, Y))
+
+
+def one_row_at_a_time():
+    return BackpropRegressor(
+        hidden_layer_sizes=(64,), activation="logistic", solver="sgd", momentum=0, alpha=0,
+        learning_rate=0.1, random_state=0,
+    )  # fmt: skip
+
+
+def dropped_by(est, dropout=0.5):
+    """Which hidden units a step of one row leaves out: those whose outgoing weights stay."""
+    if hasattr(est, "coefs_"):
+        before = est.coefs_[1].copy()
+    else:  # a rate too small to move the weights
+        before = clone(est).set_params(learning_rate=1e-300).partial_fit(X[:1], Z[:1]).coefs_[1]
+    est.set_params(dropout=dropout).partial_fit(X[:1], Z[:1])
+    return (est.coefs_[1] == before).ravel()
+
+
+def expected(seed, n_steps):
+    """Which of 64 units the steps leave out, if this seeds their masks."""
+    return np.random.default_rng(seed).random((n_steps, 64), np.float32) < 0.5
+
+
+def test_which_units_are_dropped():
+    est = one_row_at_a_time()
+    dropped = [dropped_by(est) for _ in range(3)]
+    # The initial weights come first, then one of 2^31 seeds for the masks.
+    rng = np.random.RandomState(0)
+    rng.uniform(size=sum(array.size for array in weights(est)))
+    assert_array_equal(dropped, expected(rng.randint(2**31), 3))
+    whole = one_row_at_a_time().set_params(dropout=0.5, batch_size=1, shuffle=False, max_iter=3)
+    assert_same(whole.fit(X[:1], Z[:1]), est)
+
+
+def test_dropout_on_off_and_on_in_partial_fit():
+    est = one_row_at_a_time()
+    first = dropped_by(est)
+    assert not dropped_by(est, dropout=0).any()
+    # Without dropout the place in the masks is forgotten: on again, they begin with the first
+    # seed of random_state, since there are no weights to draw before.
+    again = [dropped_by(est), dropped_by(est)]
+    assert_array_equal(again, expected(np.random.RandomState(0).randint(2**31), 2))
+    assert (again[0] != first).any()
 
 
 def test_dropout_keeps_a_large_net_from_learning_noise():
