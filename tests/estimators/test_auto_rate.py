@@ -6,12 +6,12 @@ import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, make_regression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 
 from bpestimator import BackpropClassifier, BackpropRegressor, Cosine, CustomLoss, Quantile
 
 from data import all_of_diabetes as diabetes
-from data import iris
+from data import cancer, iris, replace_everywhere
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -172,6 +172,22 @@ def test_once_found_it_is_kept():
     first = warm.fit(X, y).learning_rate_
     assert warm.fit(X, 30 * y).learning_rate_ == first
     assert clone(warm).fit(X, 30 * y).learning_rate_ > 2 * first
+
+
+@pytest.mark.parametrize("data", [iris, cancer])
+def test_trials_are_stratified(data, monkeypatch):
+    X, y = data()
+    held_out = []
+
+    def spied(rows, **options):
+        parts = train_test_split(rows, **options)
+        held_out.append(parts[1])
+        return parts
+
+    replace_everywhere(monkeypatch, train_test_split, spied)
+    BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=1).fit(X, y)
+    (rows,) = held_out
+    np.testing.assert_allclose(np.bincount(y[rows]), np.bincount(y) / 5, atol=0.5)
 
 
 @pytest.mark.parametrize("rows", [2, 6, 12])
