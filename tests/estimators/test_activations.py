@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -84,6 +85,16 @@ def test_ones_own_function(solver):
         fitted("tanh", solver=solver).predict_proba(X),
         rtol=1e-6,
     )
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("returned", [1.0, np.ones(8), np.ones((1, 1))], ids=np.shape)
+def test_a_derivative_of_another_shape(solver, returned):
+    own = CustomActivation(np.tanh, lambda z: returned)
+    got = re.escape(f"Got {np.shape(returned)}.")
+    match = rf"derivative of a CustomActivation .*, \(\d+, 8\)\. {got}"
+    with pytest.raises(ValueError, match=match):
+        fitted(own, solver=solver)
 
 
 def test_a_wrong_number_of_activations_says_so():

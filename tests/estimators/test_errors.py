@@ -215,6 +215,22 @@ def test_a_schedule_that_has_come_to_its_end_says_so(name):
         net.fit(X, Y)
 
 
+NOT_CONVERGED = (
+    "Stochastic Optimizer: Maximum iterations (1) reached and the optimization hasn't converged "
+    "yet. Increase max_iter, or raise learning_rate_init (now 0.001) or tol (now 0.0001)."
+)
+
+
+@pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"early_stopping": True}], ids=str)
+def test_what_is_said_after_a_single_epoch(params):
+    net = BackpropRegressor(max_iter=1, random_state=0, warm_start=True, **params)
+    # One epoch has neither risen nor fallen, whatever the loss was before.
+    for y in (Y, 20.0 * Y):
+        with pytest.warns(ConvergenceWarning) as caught:
+            net.fit(X, y)
+        assert [str(one.message) for one in caught] == [NOT_CONVERGED]
+
+
 def test_advice_fits_what_happened():
     with pytest.warns(ConvergenceWarning, match=r"Increase max_iter, or raise learning_rate_init"):
         BackpropRegressor(max_iter=2, random_state=0).fit(X, Y)

@@ -313,6 +313,8 @@ def test_a_custom_loss_equals_the_same_loss_built_in():
     [
         (CustomLoss(lambda y, p: 0.0, differences), r"The function .* \(1, 80, 1\). Got \(\)"),
         (CustomLoss(squares, lambda y, p: p[:1]), r"The derivative .* \(80, 1\). Got \(1, 1\)"),
+        (CustomLoss(squares, lambda y, p: 1.0), r"The derivative .* \(80, 1\). Got \(\)"),
+        (CustomLoss(squares, lambda y, p: p[:, 0]), r"The derivative .* \(80, 1\). Got \(80,\)"),
     ],
 )
 def test_a_custom_loss_of_the_wrong_shape(loss, message):

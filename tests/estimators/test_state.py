@@ -163,6 +163,33 @@ def test_a_network_of_other_widths_predicts():
     np.testing.assert_allclose(est.predict(X), expected)
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_a_network_of_other_widths_goes_on_learning(solver):
+    est, X, y = make("one output", solver=solver, learning_rate=0.01)
+    est.fit(X, y)
+    source, _, _ = make("one output", hidden_layer_sizes=(11,), random_state=1)
+    source.fit(X, y)
+    est.coefs_, est.intercepts_ = copy.deepcopy((source.coefs_, source.intercepts_))
+    est.set_params(hidden_layer_sizes=(11,)).partial_fit(X, y)
+    # A solver begins without memory where the layers are others, as where it is another itself.
+    other = "sgd" if solver == "adam" else "adam"
+    twin, _, _ = make("one output", hidden_layer_sizes=(11,), solver=other)
+    twin.fit(X, y)
+    twin.coefs_, twin.intercepts_ = copy.deepcopy((source.coefs_, source.intercepts_))
+    twin.set_params(solver=solver, learning_rate=0.01)
+    twin.partial_fit(X, y)
+    for _ in range(3):
+        for ours, expected, before in zip(est.coefs_, twin.coefs_, source.coefs_, strict=True):
+            np.testing.assert_array_equal(ours, expected)
+            assert (ours != before).any()
+        est.partial_fit(X, y)
+        twin.partial_fit(X, y)
+    # From now on the network is the one of these widths.
+    assert (est.n_layers_, est.hidden_layer_sizes) == (3, (11,))
+    with pytest.raises(ValueError, match=r"was fitted with hidden_layer_sizes=\(11,\)"):
+        est.set_params(hidden_layer_sizes=(7, 6)).partial_fit(X, y)
+
+
 BAD_WEIGHTS = {
     "widths that do not chain": ([(5, 7), (4, 6), (6, 1)], [7, 6, 1]),
     "biases that do not match": ([(5, 7), (7, 6), (6, 1)], [7, 5, 1]),
