@@ -44,6 +44,16 @@ def test_weights_for_the_last_step_of_a_pipeline():
     search_both(scaled(clf()), {f"{C}learning_rate": RATES}, X, y, cv=3, fit_params=weight)
 
 
+def test_no_weights_at_all():
+    none = {"sample_weight": None}
+    search_both(clf(), GRID, *iris(), cv=3, fit_params=none)
+    in_pipeline = {f"{C}learning_rate": RATES}
+    with sklearn.config_context(enable_metadata_routing=True):
+        search_both(scaled(clf()), in_pipeline, *iris(), cv=3)
+        asking = clf().set_fit_request(sample_weight=True)
+        search_both(scaled(asking), in_pipeline, *iris(), cv=3, fit_params=none)
+
+
 def test_with_metadata_routing():
     X, y = iris()
     with sklearn.config_context(enable_metadata_routing=True):

@@ -1,14 +1,18 @@
 """What trains in lockstep, what goes alone, and what the search says of it."""
 
+import os
 from time import perf_counter
 
 import numpy as np
 import pytest
+from joblib import parallel_backend
 from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from bpestimator import LockstepGridSearchCV
 
-from data import RATES, clf, iris, search_in_lockstep
+from data import RATES, C, FitCounts, clf, count_lockstep_fits, iris, search_in_lockstep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -64,6 +68,38 @@ def test_verbose_counts_groups_and_model_epochs(capsys):
     assert "Training 10 of 12 fits in lockstep, of one kind of network; 2 alone: solver=" in out
     LockstepGridSearchCV(clf(), grid, cv=2).fit(X, y)
     assert capsys.readouterr().out == ""
+
+
+class Marking(StandardScaler):
+    """Leaves a file named after each process it is fitted in."""
+
+    def __init__(self, folder=None):
+        super().__init__()
+        self.folder = folder
+
+    def fit(self, X, y=None, sample_weight=None):
+        (self.folder / str(os.getpid())).touch()
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "backend"), [(None, "loky"), (1, "loky"), (2, "loky"), (2, "threading")]
+)
+def test_groups_train_in_other_processes_where_the_user_wants_some(n_jobs, backend, tmp_path):
+    # It might train for long, so that it is worth a process.
+    net = clf(max_iter=20_000, tol=1e9, n_iter_no_change=1)
+    pipe = make_pipeline(Marking(tmp_path), net)
+    search = LockstepGridSearchCV(pipe, {f"{C}alpha": [0, 0.1, 1.0]}, cv=4, refit=False)
+    with parallel_backend(backend, n_jobs=1), count_lockstep_fits() as counts:
+        search.set_params(n_jobs=n_jobs).fit(*iris())
+    fitted_in = {path.name for path in tmp_path.iterdir()}
+    if n_jobs == 2 and backend == "loky":
+        assert counts == FitCounts(together=0, alone=0)
+        assert fitted_in
+        assert str(os.getpid()) not in fitted_in
+    else:
+        assert counts == FitCounts(together=12, alone=0)
+        assert fitted_in == {str(os.getpid())}
 
 
 def test_fit_times_are_shares_of_the_group():
