@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
     load_iris,
     make_multilabel_classification,
 )
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, check_cv
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -114,10 +114,23 @@ def scaled(net):
 
 
 def weights(est):
-    return [*est.coefs_, *est.intercepts_]
+    """All weights and biases, one after the other."""
+    return np.concatenate([np.ravel(part) for part in [*est.coefs_, *est.intercepts_]])
 
 
 # Searches
+
+
+def assert_candidates_score_as_alone(search, X, y, alike=0):
+    """Each candidate scores as the estimator with its parameters does, and so many as others."""
+    cv = check_cv(search.cv, y, classifier=is_classifier(search.estimator))
+    for number, params in enumerate(search.cv_results_["params"]):
+        for split, (train, test) in enumerate(cv.split(X, y)):
+            alone = clone(search.estimator).set_params(**params).fit(X[train], y[train])
+            score = search.scorer_(alone, X[test], y[test])
+            assert search.cv_results_[f"split{split}_test_score"][number] == score
+    means = search.cv_results_["mean_test_score"]
+    assert np.unique(means).size == means.size - alike
 
 
 @dataclass
