@@ -77,9 +77,9 @@ def two_outputs():
     return X, np.stack([y, y**2], axis=1)
 
 
-def sparse_float32():
+def sparse_diabetes():
     X, y = diabetes()
-    return sp.csr_matrix(np.where(X > 0, X, 0).astype(np.float32)), y
+    return sp.csr_matrix(np.where(X > 0, X, 0)), y
 
 
 def unscaled():

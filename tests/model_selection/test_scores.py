@@ -33,7 +33,7 @@ from data import (
     search_both,
     search_in_lockstep,
     sparse,
-    sparse_float32,
+    sparse_diabetes,
     two_outputs,
     words,
 )
@@ -113,7 +113,7 @@ ROWS = {
     "multilabel": (multilabel, clf(), {"learning_rate": RATES}, {"cv": 3}),
     "labels are words": (words, clf(), {"learning_rate": RATES}, {}),
     "sparse": (sparse, clf(), {"learning_rate": RATES}, {"cv": 3}),
-    "sparse, float32": (sparse_float32, reg(), {"learning_rate": RATES[1:4]}, {"cv": 3}),
+    "sparse regression": (sparse_diabetes, reg(), {"learning_rate": RATES[1:4]}, {"cv": 3}),
     "regression": (diabetes, reg(), {"learning_rate": RATES}, {}),
     "regression, two outputs": (two_outputs, reg(), {"learning_rate": RATES}, {"cv": 3}),
     "pipeline": (iris, scaled(clf()), {f"{C}learning_rate": RATES}, {}),
