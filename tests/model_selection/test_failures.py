@@ -18,7 +18,7 @@ from data import (
     count_lockstep_fits,
     iris,
     scaled,
-    search_both,
+    search_in_lockstep,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -42,8 +42,12 @@ def test_a_parameter_that_there_is_not(name, n_jobs):
 def test_candidates_that_fail_score_as_they_do_in_scikit_learn():
     X, y = iris()
     grid = {"learning_rate": [0.01, -1.0, 0.1, 0.3], "alpha": [0.1, "much"]}
+    options = {"error_score": -7.0, "cv": 2}
     with pytest.warns(FitFailedWarning, match="The 'alpha' parameter"):
-        ours, _ = search_both(clf(), grid, X, y, alone=10, error_score=-7.0, cv=2)
+        ours = search_in_lockstep(LockstepGridSearchCV(clf(), grid, **options), X, y, alone=10)
+    with pytest.warns(FitFailedWarning, match="The 'alpha' parameter"):
+        theirs = GridSearchCV(clf(), grid, **options).fit(X, y)
+    assert_same_results(ours, theirs)
     assert (ours.cv_results_["mean_test_score"] == -7.0).sum() == 5
     with pytest.raises(ValueError, match="parameter of BackpropClassifier must be"):
         LockstepGridSearchCV(clf(), grid, error_score="raise").fit(X, y)
