@@ -4,6 +4,8 @@ from threadpoolctl import threadpool_limits
 # Scripts for type checkers, one of them full of mistakes.
 collect_ignore = ["typing"]
 
+pytest.register_assert_rewrite("data")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_blas_thread():

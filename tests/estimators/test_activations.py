@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from bpestimator import (
 )
 from bpestimator.nn import ACTIVATIONS
 
+from data import assert_candidates_score_as_alone, weights
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, y = load_breast_cancer(return_X_y=True)
 X = scale(X)
@@ -31,10 +34,6 @@ X = scale(X)
 def fitted(activation, sizes=(8, 6), **params):
     est = BackpropClassifier(sizes, activation=activation, max_iter=8, random_state=0, **params)
     return est.fit(X[:200], y[:200])
-
-
-def weights(est):
-    return np.concatenate([np.ravel(part) for part in est.coefs_ + est.intercepts_])
 
 
 def tanh_slope(z):
@@ -86,6 +85,16 @@ def test_ones_own_function(solver):
     )
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("returned", [1.0, np.ones(8), np.ones((1, 1))], ids=np.shape)
+def test_a_derivative_of_another_shape(solver, returned):
+    own = CustomActivation(np.tanh, lambda z: returned)
+    got = re.escape(f"Got {np.shape(returned)}.")
+    match = rf"derivative of a CustomActivation .*, \(\d+, 8\)\. {got}"
+    with pytest.raises(ValueError, match=match):
+        fitted(own, solver=solver)
+
+
 def test_a_wrong_number_of_activations_says_so():
     with pytest.raises(ValueError, match="names 3 activations for 2 hidden layers"):
         fitted(["relu", "tanh", "relu"])
@@ -100,8 +109,8 @@ def test_a_wrong_number_of_activations_says_so():
 def test_grid_search_over_objects():
     grid = {"backpropclassifier__activation": ["relu", LeakyReLU(0.2), ELU(), ["tanh", Logistic()]]}
     model = make_pipeline(BackpropClassifier((5, 4), max_iter=5, random_state=0))
-    search = GridSearchCV(model, grid, cv=2, n_jobs=2).fit(X, y)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    search = GridSearchCV(model, grid, cv=2, n_jobs=2, scoring="neg_log_loss").fit(X, y)
+    assert_candidates_score_as_alone(search, X, y)
     assert search.best_params_["backpropclassifier__activation"] in list(*grid.values())
 
 

@@ -5,22 +5,15 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_iris, make_regression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.datasets import load_diabetes, make_regression
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 
 from bpestimator import BackpropClassifier, BackpropRegressor, Cosine, CustomLoss, Quantile
 
+from data import all_of_diabetes as diabetes
+from data import cancer, iris, replace_everywhere, weights
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def iris():
-    X, y = load_iris(return_X_y=True)
-    return (X - X.mean(0)) / X.std(0), y
-
-
-def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return 20 * X, (y - y.mean()) / y.std()
 
 
 SETTINGS = {
@@ -40,14 +33,23 @@ def rate_of(est):
     return est.history_["learning_rate"][0]
 
 
+def assert_same_as_given(auto, X, y, **fit_params):
+    """A fit as if the rate that was found had been given."""
+    given = clone(auto).set_params(learning_rate_init=rate_of(auto)).fit(X, y, **fit_params)
+    assert_array_equal(weights(auto), weights(given))
+
+
+def assert_is_one_tried(rate):
+    """Of five rates, 10 to the power of 0.4 apart."""
+    assert min(abs(rate / 10 ** (-3 + 0.4 * k) - 1) for k in range(5)) < 1e-12
+
+
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_after_the_rate_is_found_the_fit_is_as_if_it_had_been_given(setting):
     data, net = setting
     X, y = data()
     auto = clone(net).set_params(learning_rate_init="auto", max_iter=8, random_state=0).fit(X, y)
-    given = clone(auto).set_params(learning_rate_init=rate_of(auto)).fit(X, y)
-    for ours, other in zip(auto.coefs_, given.coefs_, strict=True):
-        assert_array_equal(ours, other)
+    assert_same_as_given(auto, X, y)
     assert 1e-5 < rate_of(auto) < 1
     if net.learning_rate == "constant":
         assert auto.learning_rate_ == rate_of(auto)
@@ -169,32 +171,51 @@ def test_a_longer_fit_takes_a_smaller_rate():
 
 
 def test_once_found_it_is_kept():
-    X, y = iris()
-    net = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=5)
-    net.partial_fit(X[::2], y[::2], classes=[0, 1, 2])
-    first = rate_of(net)
-    net.partial_fit(X[1::2], y[1::2])
+    X, y = diabetes()
+    net = BackpropRegressor(learning_rate_init="auto", random_state=0, max_iter=5)
+    first = net.partial_fit(X[::2], y[::2]).learning_rate_
+    net.partial_fit(X[1::2], 30 * y[1::2])
     assert net.learning_rate_ == first
-    warm = BackpropClassifier(
-        learning_rate_init="auto", warm_start=True, max_iter=5, random_state=0
-    )
-    assert warm.fit(X, y).learning_rate_ == warm.fit(X, y).learning_rate_
+    assert clone(net).partial_fit(X[1::2], 30 * y[1::2]).learning_rate_ > 2 * first
+    warm = clone(net).set_params(warm_start=True)
+    first = warm.fit(X, y).learning_rate_
+    assert warm.fit(X, 30 * y).learning_rate_ == first
+    assert clone(warm).fit(X, 30 * y).learning_rate_ > 2 * first
+
+
+@pytest.mark.parametrize("data", [iris, cancer])
+def test_trials_are_stratified(data, monkeypatch):
+    X, y = data()
+    held_out = []
+
+    def spied(rows, **options):
+        parts = train_test_split(rows, **options)
+        held_out.append(parts[1])
+        return parts
+
+    replace_everywhere(monkeypatch, train_test_split, spied)
+    BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=1).fit(X, y)
+    (rows,) = held_out
+    np.testing.assert_allclose(np.bincount(y[rows]), np.bincount(y) / 5, atol=0.5)
 
 
 @pytest.mark.parametrize("rows", [2, 6, 12])
 def test_few_rows(rows):
     X, y = iris()
+    X, y = X[:: 150 // rows], y[:: 150 // rows]
     net = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=3)
-    assert net.fit(X[:: 150 // rows], y[:: 150 // rows]).learning_rate_ > 0
+    assert_is_one_tried(net.fit(X, y).learning_rate_)
+    assert_same_as_given(net, X, y)
 
 
 def test_classes_of_one_row_and_weights_of_zero():
     X, y = iris()
     y = np.where(np.arange(150) == 3, 7, y)
     net = BackpropClassifier(learning_rate_init="auto", random_state=0, max_iter=3)
-    assert net.fit(X, y).learning_rate_ > 0
+    assert_is_one_tried(net.fit(X, y).learning_rate_)
     weight = (np.arange(150) < 10).astype(float)
-    assert net.fit(X, y, sample_weight=weight).learning_rate_ > 0
+    assert_is_one_tried(net.fit(X, y, sample_weight=weight).learning_rate_)
+    assert_same_as_given(net, X, y, sample_weight=weight)
 
 
 @pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csc_matrix])

@@ -15,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from bpestimator import BackpropClassifier, BackpropRegressor, LockstepGridSearchCV
 
+from data import FitCounts, count_lockstep_fits
+
 try:
     from sklearn.callback import FitCallback, ProgressBar, ScoringMonitor
 except ImportError:
@@ -56,7 +58,8 @@ class Recorder:
         self._note("end", context)
         self.metadata = metadata
         if fitted_estimator is not None:
-            self.models.append((fitted_estimator.predict(X), fitted_estimator))
+            apply = getattr(fitted_estimator, "predict", None) or fitted_estimator.transform
+            self.models.append((apply(X), fitted_estimator))
             return len(self.models) == self.stop_after
         return False
 
@@ -144,6 +147,32 @@ def test_weights_are_metadata():
     callback, weight = Recorder(), np.ones(90)
     classifier().set_callbacks(callback).fit(X, Y, weight)
     assert callback.metadata["sample_weight"] is weight
+
+
+@needs_callbacks
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_without_weights_there_is_no_metadata(solver):
+    callback = Recorder()
+    classifier(solver=solver).set_callbacks(callback).fit(X, Y)
+    assert callback.metadata is None
+
+
+@needs_callbacks
+@pytest.mark.parametrize("place", [0, 1], ids=["first step", "network"])
+def test_a_search_lets_the_callbacks_of_a_step_follow_every_fit(place):
+    grid = {"backpropclassifier__alpha": [0.0, 0.1, 1.0]}
+    calls = []
+    for kind in (LockstepGridSearchCV, GridSearchCV):
+        callback = Recorder()
+        pipe = make_pipeline(StandardScaler(), classifier())
+        pipe[place].set_callbacks(callback)
+        search = kind(pipe, grid, cv=3, refit=False)
+        with count_lockstep_fits() as counts:
+            search.fit(X, Y)
+        assert counts == FitCounts(together=0, alone=9)
+        calls.append(callback.calls)
+    assert calls[0] == calls[1]
+    assert calls[0].count(("end", "fit")) == 9
 
 
 @needs_callbacks

@@ -22,6 +22,8 @@ from bpestimator.nn import (
 )
 from bpestimator.training import Dropout
 
+from data import assert_candidates_score_as_alone, weights
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.RandomState(0)
 X = RNG.normal(size=(60, 5))
@@ -34,13 +36,8 @@ def classifier(**params):
     return BackpropClassifier(**params)
 
 
-def weights(est):
-    return [*est.coefs_, *est.intercepts_]
-
-
 def assert_same(a, b):
-    for ours, theirs in zip(weights(a), weights(b), strict=True):
-        assert_array_equal(ours, theirs)
+    assert_array_equal(weights(a), weights(b))
 
 
 @pytest.mark.parametrize("off", [0, 0.0, [0, 0], [0.0, 0.0, 0.0], ()])
@@ -129,8 +126,17 @@ def test_sparse_rows_drop_their_entries():
     Dropout((0.4,)).draw(rows, ws, [generator])
     assert set(np.unique(rows.matrix.toarray())) == {0.0, 1 / 0.6}
     assert rows.matrix.mean() == pytest.approx(1, abs=0.05)
-    est = classifier(dropout=[0.3, 0.2, 0.2]).fit(sp.csr_matrix(X), Y)
-    assert np.isfinite(est.predict_proba(X)).all()
+    sparse = np.where(X > 0, X, 0)
+    fits = {
+        (rate, container): classifier(dropout=[rate, 0.2, 0.2]).fit(container(sparse), Y)
+        for rate in (0.0, 0.3)
+        for container in (np.asarray, sp.csr_matrix)
+    }
+    # Units drop alike; entries that are zero draw no number, so that others drop.
+    assert_allclose(weights(fits[0.0, sp.csr_matrix]), weights(fits[0.0, np.asarray]), atol=1e-12)
+    est = fits[0.3, sp.csr_matrix]
+    assert not np.allclose(weights(est), weights(fits[0.0, sp.csr_matrix]))
+    assert_allclose(est.predict_proba(sp.csr_matrix(sparse)), est.predict_proba(sparse))
 
 
 def test_partial_fit_in_chunks_equals_an_epoch_of_fit():
@@ -146,6 +152,50 @@ def test_partial_fit_in_chunks_equals_an_epoch_of_fit():
 
 def test_the_same_seed_gives_the_same_masks():
     assert_same(classifier(dropout=0.4).fit(X, Y), classifier(dropout=0.4).fit(X, Y))
+
+
+def one_row_at_a_time():
+    return BackpropRegressor(
+        hidden_layer_sizes=(64,), activation="logistic", solver="sgd", momentum=0, alpha=0,
+        learning_rate=0.1, random_state=0,
+    )  # fmt: skip
+
+
+def dropped_by(est, dropout=0.5):
+    """Which hidden units a step of one row leaves out: those whose outgoing weights stay."""
+    if hasattr(est, "coefs_"):
+        before = est.coefs_[1].copy()
+    else:  # a rate too small to move the weights
+        before = clone(est).set_params(learning_rate=1e-300).partial_fit(X[:1], Z[:1]).coefs_[1]
+    est.set_params(dropout=dropout).partial_fit(X[:1], Z[:1])
+    return (est.coefs_[1] == before).ravel()
+
+
+def expected(seed, n_steps):
+    """Which of 64 units the steps leave out, if this seeds their masks."""
+    return np.random.default_rng(seed).random((n_steps, 64), np.float32) < 0.5
+
+
+def test_which_units_are_dropped():
+    est = one_row_at_a_time()
+    dropped = [dropped_by(est) for _ in range(3)]
+    # The initial weights come first, then one of 2^31 seeds for the masks.
+    rng = np.random.RandomState(0)
+    rng.uniform(size=weights(est).size)
+    assert_array_equal(dropped, expected(rng.randint(2**31), 3))
+    whole = one_row_at_a_time().set_params(dropout=0.5, batch_size=1, shuffle=False, max_iter=3)
+    assert_same(whole.fit(X[:1], Z[:1]), est)
+
+
+def test_dropout_on_off_and_on_in_partial_fit():
+    est = one_row_at_a_time()
+    first = dropped_by(est)
+    assert not dropped_by(est, dropout=0).any()
+    # Without dropout the place in the masks is forgotten: on again, they begin with the first
+    # seed of random_state, since there are no weights to draw before.
+    again = [dropped_by(est), dropped_by(est)]
+    assert_array_equal(again, expected(np.random.RandomState(0).randint(2**31), 2))
+    assert (again[0] != first).any()
 
 
 def test_dropout_keeps_a_large_net_from_learning_noise():
@@ -222,6 +272,6 @@ def test_an_object_says_the_same_as_its_name():
 
 def test_initial_weights_and_rates_in_a_grid():
     grid = {"weight_init": ["auto", He("normal"), "orthogonal"], "dropout": [0.0, 0.2, [0.1, 0.2]]}
-    search = GridSearchCV(classifier(), grid, cv=2).fit(X, Y)
+    search = GridSearchCV(classifier(), grid, cv=2, scoring="neg_log_loss").fit(X, Y)
     assert len(search.cv_results_["params"]) == 9
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert_candidates_score_as_alone(search, X, Y)

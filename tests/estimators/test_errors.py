@@ -27,6 +27,8 @@ from bpestimator import (
 from bpestimator.nn import Activation, Initializer, Loss, Softmax
 from bpestimator.training import OPTIMIZERS, Optimizer, Schedule
 
+from data import weights
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 PAIRS = {BackpropClassifier: MLPClassifier, BackpropRegressor: MLPRegressor}
@@ -194,18 +196,29 @@ def test_a_number_that_an_object_would_outvote(kind, params, remedy):
 
 
 @pytest.mark.parametrize(
-    "params",
+    ("params", "same"),
     [
-        {"solver": AdamW(beta_1=0.5)},
-        {"solver": AdamW(beta_1=0.5), "beta_1": 0.5, "momentum": 0.3},
-        {"learning_rate": InvScaling(0.3)},
-        {"learning_rate": InvScaling(0.3), "power_t": 0.3},
-        {"learning_rate": 0.1, "learning_rate_init": 0.2, "power_t": 0.3},
+        ({"solver": AdamW(beta_1=0.5)}, {"solver": "adamw", "beta_1": 0.5}),
+        (
+            {"solver": AdamW(beta_1=0.5), "beta_1": 0.5, "momentum": 0.3},
+            {"solver": AdamW(beta_1=0.5)},
+        ),
+        ({"learning_rate": InvScaling(0.3)}, {"learning_rate": "invscaling", "power_t": 0.3}),
+        (
+            {"learning_rate": InvScaling(0.3), "power_t": 0.3},
+            {"learning_rate": InvScaling(0.3)},
+        ),
+        (
+            {"learning_rate": 0.1, "learning_rate_init": 0.2, "power_t": 0.3},
+            {"learning_rate": 0.1},
+        ),
     ],
 )
-def test_a_number_that_agrees_or_does_not_matter(params):
-    model = BackpropClassifier(max_iter=2, random_state=0, **params).fit(X, Y)
-    assert np.isfinite(model.loss_)
+def test_a_number_that_agrees_or_does_not_matter(params, same):
+    ours, other = (
+        BackpropClassifier(max_iter=2, random_state=0, **each).fit(X, Y) for each in (params, same)
+    )
+    np.testing.assert_array_equal(weights(ours), weights(other))
 
 
 @pytest.mark.parametrize("name", ["cosine", "one_cycle", "coslog4"])
@@ -213,6 +226,22 @@ def test_a_schedule_that_has_come_to_its_end_says_so(name):
     net = BackpropRegressor(learning_rate=name, max_iter=5, random_state=0)
     with pytest.warns(ConvergenceWarning, match=f"'{name}' has come to its end, at a rate of"):
         net.fit(X, Y)
+
+
+NOT_CONVERGED = (
+    "Stochastic Optimizer: Maximum iterations (1) reached and the optimization hasn't converged "
+    "yet. Increase max_iter, or raise learning_rate_init (now 0.001) or tol (now 0.0001)."
+)
+
+
+@pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"early_stopping": True}], ids=str)
+def test_what_is_said_after_a_single_epoch(params):
+    net = BackpropRegressor(max_iter=1, random_state=0, warm_start=True, **params)
+    # One epoch has neither risen nor fallen, whatever the loss was before.
+    for y in (Y, 20.0 * Y):
+        with pytest.warns(ConvergenceWarning) as caught:
+            net.fit(X, y)
+        assert [str(one.message) for one in caught] == [NOT_CONVERGED]
 
 
 def test_advice_fits_what_happened():

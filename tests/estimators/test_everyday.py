@@ -208,12 +208,14 @@ def test_curves():
         classifier(), *IRIS, cv=3, train_sizes=[0.5, 1.0], shuffle=True, random_state=0
     )
     assert train.shape == test.shape == (2, 3)
+    assert min(train.min(), test.min()) > 0.9
     # exploit_incremental_learning goes through partial_fit
     _, train, _ = learning_curve(
         classifier(), *IRIS, cv=3, train_sizes=[0.5, 1.0], shuffle=True, random_state=0,
         exploit_incremental_learning=True,
     )  # fmt: skip
     assert train.shape == (2, 3)
+    assert train[1].min() > train[0].max() + 0.2  # it goes on where it was
     train, _ = validation_curve(
         classifier(), *IRIS, param_name="learning_rate", param_range=[1e-5, 0.05], cv=3
     )

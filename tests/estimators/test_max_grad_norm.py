@@ -7,14 +7,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from bpestimator import SGD, BackpropClassifier, BackpropRegressor
 from bpestimator.training.clipping import clip
 
+from data import weights
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.RandomState(0)
 X = RNG.randn(120, 5)
 Y = 50 * X[:, 0] + RNG.randn(120)
-
-
-def weights(est):
-    return np.concatenate([np.ravel(part) for part in est.coefs_ + est.intercepts_])
 
 
 def regressor(**params):
@@ -44,7 +42,8 @@ def test_it_tames_a_rate_that_diverges():
     lost = regressor(**params).fit(1e3 * X, 1e3 * Y)
     assert lost.stop_reason_.startswith("diverged")
     tamed = regressor(**params, max_grad_norm=1.0).fit(1e3 * X, 1e3 * Y)
-    assert np.isfinite(weights(tamed)).all()
+    assert not tamed.stop_reason_.startswith("diverged")
+    assert tamed.loss_ < 0.9 * tamed.loss_curve_[0]
     assert tamed.score(1e3 * X, 1e3 * Y) > lost.score(1e3 * X, 1e3 * Y)
 
 

@@ -10,6 +10,8 @@ from sklearn.preprocessing import scale
 from bpestimator import BackpropClassifier, Cosine, Exponential, OneCycle
 from bpestimator.training import OPTIMIZERS, SCHEDULES
 
+from data import assert_candidates_score_as_alone, weights
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, y = load_breast_cancer(return_X_y=True)
 X = scale(X)
@@ -19,10 +21,6 @@ NEW = {name: kind for name, kind in SCHEDULES.items() if kind.per_step}
 def model(schedule, **params):
     params = {"max_iter": 6, "batch_size": 100, "tol": 0.0, "random_state": 0} | params
     return BackpropClassifier((8,), learning_rate=schedule, **params)
-
-
-def weights(est):
-    return np.concatenate([np.ravel(part) for part in est.coefs_ + est.intercepts_])
 
 
 @pytest.mark.parametrize("solver", OPTIMIZERS)
@@ -81,8 +79,8 @@ def test_grid_search_over_objects():
     grid = {
         "learning_rate": ["constant", 0.01, "cosine", OneCycle(0.2), Exponential(0.9, warmup=1)]
     }
-    search = GridSearchCV(model("constant"), grid, cv=2).fit(X, y)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    search = GridSearchCV(model("constant"), grid, cv=2, scoring="neg_log_loss").fit(X, y)
+    assert_candidates_score_as_alone(search, X, y)
 
 
 def test_coslog4_is_not_stopped_between_its_cycles():

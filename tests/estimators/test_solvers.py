@@ -24,6 +24,8 @@ from bpestimator import (
 from bpestimator.nn.parameters import Layout, move
 from bpestimator.training import OPTIMIZERS
 
+from data import assert_candidates_score_as_alone, weights
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, y = load_breast_cancer(return_X_y=True)
 X = scale(X)
@@ -33,10 +35,6 @@ RATES = {"sgd": 0.02, "adagrad": 0.05}
 def fitted(solver, **params):
     params = {"max_iter": 6, "random_state": 0, "batch_size": 64} | params
     return BackpropClassifier((9,), solver=solver, **params).fit(X, y)
-
-
-def weights(est):
-    return np.concatenate([np.ravel(part) for part in est.coefs_ + est.intercepts_])
 
 
 OBJECTS = {
@@ -124,8 +122,9 @@ def test_large_networks_take_blocks(name, monkeypatch):
 
 def test_grid_search_over_objects():
     grid = {"solver": ["adam", AdamW(weight_decay=0.1), RMSprop(), "lbfgs"]}
-    search = GridSearchCV(BackpropClassifier((5,), max_iter=5, random_state=0), grid, cv=2)
-    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
+    net = BackpropClassifier((5,), max_iter=5, random_state=0)
+    search = GridSearchCV(net, grid, cv=2, scoring="neg_log_loss").fit(X, y)
+    assert_candidates_score_as_alone(search, X, y)
 
 
 def test_another_optimizer_begins_without_memory():

@@ -137,6 +137,62 @@ def test_rates_that_make_no_axis_are_refused(options, error, match):
         run(CLF, X, Y, **options)
 
 
+# What is read from the curve
+
+
+def range_test_of(smoothed):
+    """A range test that meets these smoothed losses, at rates of 1e-5, 10**-4.5, 1e-4, ...
+
+    The network is a single bias, from which each step subtracts the rate: its place tells how
+    many steps there have been, and so how large the loss is to be.
+    """
+    k = np.arange(1, len(smoothed) + 1)
+    weighed = np.array(smoothed) * (1 - 0.9**k)
+    losses = (weighed - 0.9 * np.append(0, weighed[:-1])) / 0.1
+    rates = 10 ** (-5 + 0.5 * (k - 1))
+    places = np.append(0, rates[:-1].cumsum())
+
+    def planned(y, p):
+        return losses[np.abs(places + p[..., None]).argmin(axis=-1)]
+
+    loss = CustomLoss(planned, lambda y, p: np.ones_like(p))
+    net = BackpropRegressor(
+        loss, (), solver="sgd", momentum=0, alpha=0, weight_init="he_normal", random_state=0
+    )
+    rows = np.zeros((20, 1)), np.zeros(20)
+    return run(net, *rows, low=rates[0], high=rates[-1], n_steps=k.size)
+
+
+VALLEY = [10, 9, 9.8, 10.2, 9, 8, 6, 4, 2, 1, 0.5, 1.5, 3]
+
+
+def test_low_high_and_recommended_of_a_valley():
+    display = range_test_of(VALLEY)
+    np.testing.assert_allclose(display.values, VALLEY)
+    assert display.diverged_from is None
+    # The fall is of 9.5: a tenth of it has happened for good from the fifth rate on, 1e-3; the
+    # lowest loss is at the rate of 1. The longest descent is 10, 9.8, 9, 8, 6, 4, 2, 1, 0.5, and
+    # half-way down it is 8, at 10**-2.5.
+    np.testing.assert_allclose(display.interval, (1e-3, 1 / 3), rtol=1e-12)
+    assert display.recommended == pytest.approx(np.sqrt(10**-2.5 * 0.1), rel=1e-12)
+
+
+def test_a_valley_that_ends_in_an_explosion():
+    display = range_test_of([*VALLEY, 80, 0, 0])
+    calm = range_test_of(VALLEY)
+    assert display.diverged_from == pytest.approx(10**1.5, rel=1e-12)
+    np.testing.assert_allclose(display.values, [*VALLEY, 80])
+    np.testing.assert_allclose(display.interval, calm.interval)
+    assert display.recommended == pytest.approx(calm.recommended)
+
+
+def test_recommended_is_safe():
+    # The valley begins late and ends at once: a tenth of its lowest rate comes before it.
+    display = range_test_of([*np.linspace(10, 10.1, 10), 5, 4, 9])
+    np.testing.assert_allclose(display.interval, (1, 10**0.5 / 3), rtol=1e-12)
+    assert display.recommended == pytest.approx(1, rel=1e-12)
+
+
 # Explosions
 
 

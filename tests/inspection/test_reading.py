@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import loguniform
 from sklearn.datasets import load_iris
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
-from bpestimator import BackpropClassifier, Cosine, LearningRateDisplay
+from bpestimator import BackpropClassifier, Cosine, LearningRateDisplay, LockstepRandomizedSearchCV
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -131,6 +132,45 @@ def test_many_names_are_not_all_told():
 def test_no_score_at_all():
     with pytest.raises(ValueError, match=r"No candidate .*error_score='raise'.*tells why"):
         read(Search(THREE, score=[np.nan] * 3))
+
+
+# In whatever order
+
+
+def test_rates_in_any_order_are_read_in_theirs():
+    candidates = [
+        {"learning_rate": rate, "alpha": alpha}
+        for rate, alpha in [(0.1, 3), (1e-4, 4), (1.0, 1), (0.01, 5), (1e-3, 9)]
+    ]
+    display = read(Search(candidates, score=[0.9, 0.5, 0.899, 0.91, 0.7]))
+    assert_allclose(display.rates, [1e-4, 1e-3, 0.01, 0.1, 1])
+    assert_allclose(display.values, [0.5, 0.7, 0.91, 0.9, 0.899])
+    assert [params["alpha"] for params in display.params] == [4, 9, 5, 3, 1]
+    # Within a standard error of 0.01 / sqrt(2) are neither 0.9 nor 0.899.
+    assert display.interval == (0.01, 0.01)
+    display = read(Search(candidates, score=[0.9, 0.5, 0.899, 0.905, 0.7]))
+    assert display.interval == (0.01, 1.0)
+    assert display.recommended == pytest.approx(0.1)
+
+
+@pytest.mark.filterwarnings("ignore:.*Widen the grid:UserWarning")
+@pytest.mark.parametrize("kind", [LockstepRandomizedSearchCV, RandomizedSearchCV])
+def test_reads_a_random_search(kind):
+    net = BackpropClassifier(max_iter=10, random_state=0)
+    space = {"learning_rate_init": loguniform(1e-4, 1), "alpha": loguniform(1e-6, 1)}
+    search = kind(net, space, n_iter=9, cv=3, random_state=0).fit(*load_iris(return_X_y=True))
+    drawn = np.array([params["learning_rate_init"] for params in search.cv_results_["params"]])
+    order = drawn.argsort()
+    assert (np.diff(drawn) < 0).any()
+    display = read(search)
+    assert_allclose(display.rates, drawn[order])
+    assert_allclose(display.values, search.cv_results_["mean_test_score"][order])
+    assert_allclose(display.spread, search.cv_results_["std_test_score"][order] / np.sqrt(3))
+    assert display.params == [
+        {"alpha": search.cv_results_["params"][place]["alpha"]} for place in order
+    ]
+    low, high = display.interval
+    assert low <= search.best_params_["learning_rate_init"] <= high
 
 
 # What is left out

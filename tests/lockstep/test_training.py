@@ -6,19 +6,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_iris
 
 from bpestimator import AdamW, BackpropClassifier
 from bpestimator.lockstep import Alone, Data, FitRequest, Fitted, fit_requests, preparing
 from bpestimator.lockstep.grouping import lockstep_key, lockstep_obstacle
 from bpestimator.training import OPTIMIZERS, lockstep
 
+from data import iris
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def iris():
-    X, y = load_iris(return_X_y=True)
-    return (X - X.mean(0)) / X.std(0), y
 
 
 def nets(n=6, **params):
@@ -128,8 +124,8 @@ def test_each_model_is_as_if_alone(setting, seeds, n_folds, n_classes, in_place,
     assert sizes[0] == 6 * n_folds  # all side by side
     if setting.keys() & {"early_stopping", "learning_rate", "class_weight"}:
         return  # partial_fit takes neither early stopping, nor this schedule, nor "balanced"
-    alone = folds[0].alone()[1]
-    assert_same_model(fitted[0][1].partial_fit(X, y), alone.partial_fit(X, y))
+    for ours, theirs in zip(fitted[0], folds[0].alone(), strict=True):
+        assert_same_model(ours.partial_fit(X, y), theirs.partial_fit(X, y))
 
 
 def test_models_stop_at_different_epochs_in_these_tests():

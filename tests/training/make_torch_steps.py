@@ -11,6 +11,15 @@ START = [1.0, -0.5, 0.25, 3.0]
 GRADIENTS = [[math.sin(5 * step + k) * (k + step / 4) for k in range(4)] for step in range(10)]
 
 
+def hat(group, t):
+    """Let epsilon at step t mean what it does in scikit-learn.
+
+    PyTorch adds it to sqrt(v / (1 - beta_2^t)), scikit-learn to sqrt(v): the "epsilon hat" that
+    Kingma and Ba's Adam has where they reorder its computation for speed.
+    """
+    group["eps"] = 1e-3 / math.sqrt(1 - group["betas"][1] ** t)
+
+
 def main():
     import torch
 
@@ -18,6 +27,10 @@ def main():
         "adam": lambda p: torch.optim.Adam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-12),
         "adamw": lambda p: torch.optim.AdamW(p, lr=0.05, weight_decay=0.3, eps=1e-12),
         "nadam": lambda p: torch.optim.NAdam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-12),
+        # Large enough to be seen in every step; see hat.
+        "adam, epsilon": lambda p: torch.optim.Adam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3),
+        "adamw, epsilon": lambda p: torch.optim.AdamW(p, lr=0.05, weight_decay=0.3, eps=1e-3),
+        "nadam, epsilon": lambda p: torch.optim.NAdam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3),
         "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.05, alpha=0.9, eps=1e-3),
         "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.3, eps=1e-3),
         "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.7, nesterov=True),
@@ -28,7 +41,9 @@ def main():
         params = torch.nn.Parameter(torch.tensor(START, dtype=torch.float64))
         optimizer = kind([params])
         paths[name] = []
-        for gradient in GRADIENTS:
+        for t, gradient in enumerate(GRADIENTS, start=1):
+            if name.endswith("epsilon"):
+                hat(optimizer.param_groups[0], t)
             params.grad = torch.tensor(gradient, dtype=torch.float64)
             optimizer.step()
             paths[name].append(params.tolist())
