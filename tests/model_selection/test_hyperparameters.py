@@ -96,7 +96,6 @@ ROWS = {
         clf(),
         {"label_smoothing": [0.3, 0.0, 0.1, 0.2]},
         {"cv": 4},
-        {"no smoothing, on two folds of each length": 4},
     ),
     "label smoothing, two classes, early stopping": (
         cancer,

@@ -143,11 +143,11 @@ def test_steps_before_the_last_are_fitted_once_a_fold():
 
 
 @pytest.mark.parametrize(
-    ("base", "cv", "times"),
-    [(OneHotEncoder, KFold(5), 5 + 1), (StandardScaler, TimeSeriesSplit(4), 4)],
+    ("base", "cv", "times", "alone"),
+    [(OneHotEncoder, KFold(5), 5 + 1, 5), (StandardScaler, TimeSeriesSplit(4), 4, 0)],
     ids=["sparse rows", "lengths that differ"],
 )
-def test_steps_of_what_goes_alone_are_hardly_fitted_in_vain(base, cv, times):
+def test_steps_of_what_goes_alone_are_hardly_fitted_in_vain(base, cv, times, alone):
     X, y = iris()[0], np.arange(150) % 3
     step = counting(base)
     model = make_pipeline(step(), clf(max_iter=1))
@@ -156,5 +156,5 @@ def test_steps_of_what_goes_alone_are_hardly_fitted_in_vain(base, cv, times):
         model.set_params(counting__handle_unknown="ignore")
     grid = {f"{C}hidden_layer_sizes": [(3,)]}
     search = LockstepGridSearchCV(model, grid, cv=cv, refit=False, error_score="raise")
-    search_in_lockstep(search, X, y, alone=cv.get_n_splits())
+    search_in_lockstep(search, X, y, alone=alone)
     assert step.fitted == times

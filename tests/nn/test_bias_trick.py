@@ -99,7 +99,7 @@ ONES_FOR_LONG = {"batch_size": 50, "shuffle": True, "first_units": 6, "epochs": 
 )
 def test_ones_are_used_where_they_are_exact(found, monkeypatch):
     monkeypatch.setattr(batches, "exact_columns", lambda *shape: found)
-    (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG).blocks[50]
+    (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG).blocks[(50,)]
     assert batch.x.plain.shape == (50, 4)
     for rows, columns in zip((batch.x.to_add, batch.x.to_sum), found, strict=True):
         assert (rows.shape == (50, 4 + columns)) if columns else (rows is None)
@@ -157,7 +157,7 @@ def test_rows_go_without_ones(name, limit, options, monkeypatch):
         batches, "exact_columns", lambda m, d, units, dtype: ExactColumns(*[int(units > 0)] * 2)
     )
     monkeypatch.setattr(batches, name, limit)
-    (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG | options).blocks[50]
+    (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG | options).blocks[(50,)]
     assert isinstance(batch.x, np.ndarray)
 
 
