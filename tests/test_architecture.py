@@ -126,6 +126,30 @@ def test_a_file_holds_one_idea(file):
     assert ast.get_docstring(ast.parse(FILES[file].read_text()))
 
 
+# Where anything at all may be raised, by code of the user's; and the test that says why.
+BROAD_EXCEPTS = {
+    "lockstep/preparing.py": "test_a_step_of_a_pipeline_that_raises_leaves_the_fit_to_raise_it",
+    "lockstep/training.py": "test_an_optimizer_that_takes_one_model_only_trains_alone",
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_expected_is_named(file):
+    """A broad ``except`` would hide bugs of our own."""
+    broad = [
+        handler.lineno
+        for handler in ast.walk(ast.parse(FILES[file].read_text()))
+        if isinstance(handler, ast.ExceptHandler)
+        and (handler.type is None or "Exception" in ast.unparse(handler.type).split("."))
+    ]
+    if file in BROAD_EXCEPTS:
+        assert len(broad) == 1
+        reasons = (Path(__file__).parent / "lockstep/test_grouping.py").read_text()
+        assert f"def {BROAD_EXCEPTS[file]}(" in reasons
+    else:
+        assert broad == []
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_one_file_warns_and_points_at_the_user(file):
     for node in ast.walk(ast.parse(FILES[file].read_text())):

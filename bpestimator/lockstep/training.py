@@ -150,7 +150,7 @@ def _fit_together(
     try:
         for place, warnings in _train(group, listener):
             ended[place] = group[place], warnings
-    except Exception as error:  # a user's own object may not take many models: alone it may
+    except Exception as error:  # a user's own code may not take several models at once
         reason = f"in a group it raises {type(error).__name__}: {error}"
     seconds = (perf_counter() - start) / len(group)
     return {

@@ -39,7 +39,8 @@ def requests_of(
         places = range(number * len(folds), (number + 1) * len(folds))
         try:
             one = clone(estimator).set_params(**clone(parameters, safe=False))
-        except Exception as error:  # the search sets them again, and raises it
+        except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+            # The search sets them again, and raises it.
             found.alone.update(dict.fromkeys(places, f"a parameter is not allowed: {error}"))
             continue
         obstacle = _obstacle(one, params)

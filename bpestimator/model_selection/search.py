@@ -102,7 +102,7 @@ class _InLockstep:
         check_is_network(self.estimator, type(self).__name__, otherwise)
         try:
             splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        except Exception:  # scikit-learn will say so
+        except (TypeError, ValueError):  # scikit-learn's fit raises it again
             splitter = None
         followed = any(map(has_callbacks, [self, *_parts_of(self.estimator)]))
         if followed and self.verbose:
