@@ -261,10 +261,10 @@ def publish(est: BaseBackprop, task: FitTask, result: FitResult) -> None:
     """Set the fitted attributes, unless nothing was learnt."""
     if result.attributes is None:
         return
-    known = est.__dict__
-    for name in (*result.dropped, "feature_names_in_"):
-        known.pop(name, None)
-    known |= {**task.attributes, **result.attributes, "_memory": result.memory}
+    dropped = {*result.dropped, "feature_names_in_"}
+    kept = {name: value for name, value in vars(est).items() if name not in dropped}
+    # At once, so that Ctrl-C cannot leave half a model.
+    est.__dict__ = {**kept, **task.attributes, **result.attributes, "_memory": result.memory}
 
 
 def _train(task: FitTask) -> FitResult:
