@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
@@ -51,10 +50,17 @@ class Validated:
     warnings: list[Warning]
 
 
+def shallow_copy(est: Any) -> Any:
+    """A copy that shares all attributes; ``copy.copy`` takes ten times as long."""
+    view: Any = object.__new__(type(est))
+    view.__dict__.update(est.__dict__)
+    return view
+
+
 def validate(est: Any, X: Any, y: Any, sample_weight: Any, call: Call) -> Validated:
     """Check the data of a call as scikit-learn does."""
     first = call.fresh or not hasattr(est, "n_features_in_")
-    probe = copy(est) if first else est  # scikit-learn sets what it finds on the first
+    probe = shallow_copy(est) if first else est  # scikit-learn sets what it finds there
     X, y, warnings = _validated(probe, X, y, reset=first)
     names = ("n_features_in_", "feature_names_in_")
     known = {name: vars(probe)[name] for name in names if name in vars(probe)}
@@ -211,7 +217,7 @@ def _held_out(
     if X_val is None or y_val is None:
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"X_val and y_val must be passed together. {missing} is missing.")
-    probe = copy(est)
+    probe = shallow_copy(est)
     vars(probe).update(data.attributes)
     try:
         X_val, y_val, of_y = _validated(probe, X_val, y_val, reset=False)
@@ -245,7 +251,7 @@ def task_of(
 
     def model_at(params: np.ndarray) -> Any:
         """A copy that takes plain arrays, as the validated rows are."""
-        model = copy(est)
+        model = shallow_copy(est)
         vars(model).update(known, **network_attributes(problem.spec, params))
         vars(model).pop("feature_names_in_", None)
         return model

@@ -39,10 +39,9 @@ class _SameSize(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """A block of batches: the step of each, and the batches of each size, model by model."""
+    """A block of batches: each with its step; and the batches of each size, model by model."""
 
-    batches: list[Batch | UnequalBatch]
-    steps: list[Computation]
+    steps: list[tuple[Batch | UnequalBatch, Computation]]
     sizes: list[list[_SameSize]]
 
 
@@ -89,7 +88,7 @@ class EpochTrainer:
                     for models, size in zip(_models_of(batches[first]), same, strict=True)
                 ]
             )
-        return _Block(batches, steps, groups)
+        return _Block(list(zip(batches, steps, strict=True)), groups)
 
     def _same_size(self, models: Any, size: int, start: int, norms: Array) -> _SameSize:
         """Batches of some models that follow one another, from a row of the block on."""
@@ -109,7 +108,7 @@ class EpochTrainer:
         losses, taken = [], 0
         for sizes in self._batches.epoch(state.streams):
             block = self._blocks[sizes]
-            for batch, step in zip(block.batches, block.steps, strict=True):
+            for batch, step in block.steps:
                 if weighted and not batch.total.any():
                     check_total(batch)
                     continue  # rows of weight 0 change nothing
@@ -117,11 +116,15 @@ class EpochTrainer:
                     self._set_rate(state.clock.at(taken, n_steps))
                     taken += 1
                 step()
-            losses += [_joined([self._losses(one) for one in group], 0) for group in block.sizes]
+            for group in block.sizes:
+                losses.append(self._losses_of(group))
         n_rows = self._batches.n_rows_of_models
         state.clock = state.clock.after(n_rows)
         # Added one after the other, as scikit-learn does.
-        return np.ravel(np.add.accumulate(_joined(losses, -1), -1)[..., -1:] / n_rows)
+        in_order = losses[0] if len(losses) == 1 else np.concatenate(losses, axis=-1)
+        sums = np.add.accumulate(in_order, -1)[..., -1:]
+        mean: Array = (sums / n_rows).ravel()
+        return mean
 
     def rates(self) -> list[float]:
         """The learning rate of the last step, model by model."""
@@ -140,8 +143,14 @@ class EpochTrainer:
         rate[...] = self._schedule.rate(self._state.initial_rate, clock)
         self._state.rate = rate
 
-    def _losses(self, group: _SameSize) -> Any:
+    def _losses_of(self, group: list[_SameSize]) -> Any:
         """Rows times penalised loss of each batch, of shape lead + (batches,)."""
+        if len(group) == 1:
+            return self._losses(group[0])
+        return np.concatenate([self._losses(one) for one in group])
+
+    def _losses(self, group: _SameSize) -> Any:
+        """As :meth:`_losses_of`, for the models of one part."""
         models, size, terms, y, weight, norms = group
         objective = self._objective if models is ... else self._objective.of_models(models)
         if weight is None:
@@ -161,7 +170,3 @@ def _sizes_of(batch: Batch | UnequalBatch, rows: slice) -> tuple[int, ...]:
     if isinstance(batch, UnequalBatch):
         return tuple(part.y.shape[1] for _, part in batch.parts)
     return (rows.stop - rows.start,)
-
-
-def _joined(arrays: list[Any], axis: int) -> Any:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)

@@ -176,8 +176,12 @@ class _Models:
             run, loss = model.run, losses[number]
             run.n_iter += 1
             run.loss_curve.append(loss)
-            own = {name: value[number] for name, value in measures.items()}
-            run.record_epoch(loss, learning_rate=rates[number], seconds=seconds, **own)
+            run.record_epoch(
+                loss,
+                learning_rate=rates[number],
+                seconds=seconds,
+                **({name: value[number] for name, value in measures.items()} if measures else {}),
+            )
             if self._log is not None:
                 self._log(f"Iteration {run.n_iter}, loss = {loss:.8f}")
             if _is_finished(model, self._rules, self._log):
