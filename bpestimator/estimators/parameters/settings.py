@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import inf
 from numbers import Integral, Real
 from typing import Any, ClassVar, TypeVar
@@ -166,15 +166,15 @@ class Settings:
             For the first parameter that breaks its rule, or that an object with a number of its
             own would overrule.
         """
-        for one in fields(cls):
-            value = getattr(est, one.name)
-            rule = one.metadata["rule"]
+        given = {}
+        for name, rule in _rules_of(cls):
+            given[name] = value = getattr(est, name)
             if not rule.allows(value):
                 raise InvalidParameterError(
-                    f"The {one.name!r} parameter of {type(est).__name__} must be {rule}. "
-                    f"Got {value!r} instead.{hint(one.name, rule, value)}"
+                    f"The {name!r} parameter of {type(est).__name__} must be {rule}. "
+                    f"Got {value!r} instead.{hint(name, rule, value)}"
                 )
-        settings = cls(**{one.name: getattr(est, one.name) for one in fields(cls)})
+        settings = cls(**given)
         for chooser in ("solver", "learning_rate"):
             settings._check_nothing_is_overruled(chooser)
         return settings
@@ -182,8 +182,10 @@ class Settings:
     def _check_nothing_is_overruled(self, chooser: str) -> None:
         """InvalidParameterError for a number beside an object that has that number itself."""
         chosen = getattr(self, chooser)
+        if not hasattr(chosen, "from_parameters"):
+            return
         defaults = {one.name: one.default for one in _fields_of(chosen)}
-        for name, own_name in getattr(chosen, "from_parameters", {}).items():
+        for name, own_name in chosen.from_parameters.items():
             value, own = getattr(self, name), getattr(chosen, own_name)
             if value not in (own, defaults[own_name]):
                 raise InvalidParameterError(
@@ -339,6 +341,12 @@ def stochastic_solvers() -> tuple[str, ...]:
 def stackable_parameters(settings: Settings) -> set[str]:
     """The parameters in which networks that train as one array may differ."""
     return {one.name for one in fields(settings) if one.metadata["stackable"]}
+
+
+@lru_cache
+def _rules_of(kind: Any) -> list[tuple[str, Rule]]:
+    """The rule of each parameter; looked up once, as small fits notice the time."""
+    return [(one.name, one.metadata["rule"]) for one in fields(kind)]
 
 
 def _fields_of(value: Any) -> tuple[Field[Any], ...]:
