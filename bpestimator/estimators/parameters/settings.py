@@ -166,8 +166,9 @@ class Settings:
             For the first parameter that breaks its rule, or that an object with a number of its
             own would overrule.
         """
+        kind: Any = cls
         given = {}
-        for name, rule in _rules_of(cls):
+        for name, rule in _rules_of(kind):
             given[name] = value = getattr(est, name)
             if not rule.allows(value):
                 raise InvalidParameterError(
