@@ -76,16 +76,17 @@ class Computation:
     """
 
     def __init__(self, function: Callable[..., None], *args: Any) -> None:
-        self._compute = partial(function, *args)
-        self._calls: list[Call] | None = None
+        self._compute: Call | None = partial(function, *args)
+        self._calls: list[Call] = []
 
     def __call__(self) -> None:
-        if self._calls is not None:
+        if self._compute is None:
             play(self._calls)
             return
         with recording() as calls:
             self._compute()
-        self._calls = calls
+        # It may refer back to this object: such a cycle would keep all buffers in memory.
+        self._calls, self._compute = calls, None
 
 
 def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
