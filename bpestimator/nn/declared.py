@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
-from inspect import isgeneratorfunction
+from inspect import get_annotations, isgeneratorfunction
 from typing import Any, ClassVar
 
 from bpestimator.nn.kernels.workspace import Workspace
@@ -60,8 +60,7 @@ def _is_elsewhere(cls: type) -> bool:
 
 def _check_names(cls: type[Declared], base: type) -> None:
     """TypeError if what a base class of ``cls`` defines would be ignored."""
-    annotations = vars(base).get("__annotations__", {})
-    fields = {name for name, kind in annotations.items() if "ClassVar" not in str(kind)}
+    fields = {name for name, kind in get_annotations(base).items() if "ClassVar" not in str(kind)}
     ours = [parent for parent in cls.__mro__ if not _is_elsewhere(parent)]
     for name, value in vars(base).items():
         if name in cls.renamed and name not in fields:

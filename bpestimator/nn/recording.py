@@ -76,17 +76,18 @@ class Computation:
     """
 
     def __init__(self, function: Callable[..., None], *args: Any) -> None:
-        self._compute = partial(function, *args)
-        self._calls: list[Call] | None = None
+        self._compute: Call | None = partial(function, *args)
+        self._calls: list[Call] = []
 
     def __call__(self) -> None:
-        if self._calls is not None:
+        if self._compute is None:
             for each in self._calls:  # as play does, one Python call less a step
                 each()
             return
         with recording() as calls:
             self._compute()
-        self._calls = calls
+        # It may refer back to this object: such a cycle would keep all buffers in memory.
+        self._calls, self._compute = calls, None
 
 
 def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

@@ -1,5 +1,6 @@
 """Recording: a call runs at once, and again when the recording is played; one thread's own."""
 
+import gc
 import threading
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from bpestimator import BackpropRegressor, CustomLoss
 from bpestimator.nn import ACTIVATIONS, LOSSES, NetworkSpec, activations, call, play, predict
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.recording import Computation, add, multiply, recording
 from bpestimator.training import (
     L2,
@@ -192,3 +194,20 @@ def test_a_loss_may_ask_another_network(solver):
     asking = BackpropRegressor(towards(lambda: teacher.predict(X[:1])), **fixed, solver=solver)
     knowing = BackpropRegressor(towards(lambda: answers), **fixed, solver=solver)
     assert_array_equal(asking.fit(X, X.ravel()).coefs_[0], knowing.fit(X, X.ravel()).coefs_[0])
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_leaves_no_cycle_that_keeps_its_buffers(solver):
+    X, y = np.linspace(-1, 1, 30).reshape(-1, 1), np.linspace(-1, 1, 30)
+    est = BackpropRegressor(max_iter=2, solver=solver, early_stopping=solver == "adam")
+    est.fit(X, y)
+    gc.collect()
+    gc.disable()
+    try:
+        before = {id(one) for one in gc.get_objects() if isinstance(one, Workspace)}
+        est.fit(X, y)
+        after = {id(one) for one in gc.get_objects() if isinstance(one, Workspace)}
+    finally:
+        gc.enable()
+    assert after <= before
