@@ -55,7 +55,7 @@ class Declared:
 
 def _is_elsewhere(cls: type) -> bool:
     """Whether a class is defined outside this package."""
-    return cls.__module__.split(".")[0] not in (PACKAGE, "builtins")
+    return cls is not object and cls.__module__.split(".")[0] != PACKAGE
 
 
 def _check_names(cls: type[Declared], base: type) -> None:
