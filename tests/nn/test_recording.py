@@ -211,3 +211,25 @@ def test_a_fit_leaves_no_cycle_that_keeps_its_buffers(solver):
     finally:
         gc.enable()
     assert after <= before
+
+
+def test_a_debugger_may_have_every_step_computed_anew(monkeypatch):
+    from bpestimator import BackpropRegressor
+    from bpestimator.nn import layers
+
+    rows = np.random.default_rng(0).normal(size=(30, 3))
+    seen = []
+    add_to_rows = layers.add_to_rows
+    monkeypatch.setattr(layers, "add_to_rows", lambda *a: seen.append(1) or add_to_rows(*a))
+    fixed = {"hidden_layer_sizes": (4,), "batch_size": 10, "max_iter": 6, "tol": 0.0}
+    net = BackpropRegressor(**fixed, n_iter_no_change=7, random_state=0)
+    with pytest.warns(UserWarning, match="converged"):
+        played = net.fit(rows, rows[:, 0]).coefs_
+    n_recorded = len(seen)
+    monkeypatch.setattr(Computation, "replays", False)
+    with pytest.warns(UserWarning, match="converged"):
+        anew = net.fit(rows, rows[:, 0]).coefs_
+    assert n_recorded < 2 * 3 * 6  # two layers, three batches, six epochs
+    assert len(seen) - n_recorded == 2 * 3 * 6
+    for one, other in zip(played, anew, strict=True):
+        np.testing.assert_array_equal(one, other)
