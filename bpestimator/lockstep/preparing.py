@@ -1,7 +1,7 @@
 """Preparing: from requests to members of a group, each with its rows and its initial state.
 
-Requests on the same rows share the steps around their networks, and requests that also start
-alike, by ``random_state`` and ``label_smoothing``, share all but their parameters.
+Requests on the same rows share the steps around their networks. Those whose targets and initial
+weights are the same, too, share all but their parameters.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from bpestimator.estimators import (
     problem_of_rows,
     recorded_warnings,
     settings_of,
+    start_parameters,
     task_of,
     validate,
 )
-from bpestimator.lockstep.grouping import smoothing_of
 from bpestimator.lockstep.nested import Around, fit_around, network_of
 from bpestimator.lockstep.requests import Alone, FitRequest, take, weight_of_rows
 
@@ -195,8 +195,8 @@ def _by_start(clones: dict[int, Any]) -> list[list[int]]:
     """Numbers of the estimators with the same targets, initial weights and random numbers."""
     parts: dict[Hashable, list[int]] = {}
     for number, estimator in clones.items():
-        network = network_of(estimator)
-        start = smoothing_of(network), int(network.random_state)
+        settings = settings_of(network_of(estimator))
+        start = tuple(getattr(settings, name) for name in start_parameters(settings))
         parts.setdefault(start, []).append(number)
     return list(parts.values())
 

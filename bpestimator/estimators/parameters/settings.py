@@ -2,6 +2,7 @@
 
 A parameter is one field here. Its rule says which values are allowed; ``stackable`` says whether
 networks that differ in it may train as one array (see :mod:`bpestimator.lockstep`);
+``shapes_start`` whether their targets, initial weights or random numbers then differ;
 ``unused_by_lbfgs`` says for which values 'lbfgs' warns that it does not use the parameter.
 """
 
@@ -76,11 +77,17 @@ def parameter(
     rule: Rule,
     *,
     stackable: bool = False,
+    shapes_start: bool = False,
     unused_by_lbfgs: Callable[[Any], bool] = _never,
 ) -> Any:
     """A field of Settings, see the module's docstring."""
     return field(
-        metadata={"rule": rule, "stackable": stackable, "unused_by_lbfgs": unused_by_lbfgs}
+        metadata={
+            "rule": rule,
+            "stackable": stackable,
+            "shapes_start": shapes_start,
+            "unused_by_lbfgs": unused_by_lbfgs,
+        }
     )
 
 
@@ -130,7 +137,7 @@ class Settings:
     power_t: Any = parameter(Number(Real, 0), stackable=True)
     max_iter: Any = parameter(Number(Integral, 1))
     shuffle: Any = parameter(Flag())
-    random_state: Any = parameter(RandomSource(), stackable=True)
+    random_state: Any = parameter(RandomSource(), stackable=True, shapes_start=True)
     tol: Any = parameter(Number(Real, 0))
     verbose: Any = parameter(Verbosity())
     warm_start: Any = parameter(Flag())
@@ -323,7 +330,7 @@ class ClassifierSettings(Settings):
 
     loss: Any = parameter(_loss_rule(CLASSIFICATION_LOSSES, "Focal(gamma=1.5)"))
     class_weight: Any = parameter(ClassWeight())
-    label_smoothing: Any = parameter(Number(Real, 0, 1), stackable=True)
+    label_smoothing: Any = parameter(Number(Real, 0, 1), stackable=True, shapes_start=True)
 
     losses: ClassVar[Mapping[str, Loss]] = CLASSIFICATION_LOSSES
     predicts_numbers: ClassVar[bool] = False
@@ -348,6 +355,11 @@ def stackable_parameters(settings: Settings) -> set[str]:
 def _rules_of(kind: Any) -> list[tuple[str, Rule]]:
     """The rule of each parameter; looked up once, as small fits notice the time."""
     return [(one.name, one.metadata["rule"]) for one in fields(kind)]
+
+
+def start_parameters(settings: Settings) -> tuple[str, ...]:
+    """The stackable parameters that targets, initial weights or random numbers depend on."""
+    return tuple(one.name for one in fields(settings) if one.metadata["shapes_start"])
 
 
 def _fields_of(value: Any) -> tuple[Field[Any], ...]:
