@@ -58,6 +58,8 @@ class EpochTrainer:
         self, spec: NetworkSpec, batches: Batches, rules: TrainingRules, state: TrainState
     ) -> None:
         self._batches, self._state, self._schedule = batches, state, rules.schedule
+        self._initial_rate = state.initial_rate.view()
+        self._initial_rate.flags.writeable = False  # a user's schedule may not change it
         generators = [one.generator for one in state.streams if one.generator is not None]
         self._objective = Objective(spec, state.params, rules.penalty, rules.dropout, generators)
         self._diagnostics = Diagnostics(self._objective) if rules.diagnostics else None
@@ -140,7 +142,10 @@ class EpochTrainer:
 
     def _set_rate(self, clock: Clock) -> None:
         rate = self._stepper.rate
-        rate[...] = self._schedule.rate(self._state.initial_rate, clock)
+        found = self._schedule.rate(self._initial_rate, clock)
+        if found is None:
+            raise TypeError(f"The rate of {self._schedule!r} must return a number. Got None.")
+        rate[...] = found
         self._state.rate = rate
 
     def _losses_of(self, group: list[_SameSize]) -> Any:

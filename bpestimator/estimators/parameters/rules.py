@@ -175,7 +175,7 @@ class DropoutRates(Rule):
 class Declared(Rule):
     """A name, a declared object, or, where ``per_layer``, a list of these.
 
-    Where only some objects of a kind are suitable, ``among`` holds their types. ``own`` says how
+    Where some objects of a kind are not suitable, ``refused`` holds their types. ``own`` says how
     to write a function of one's own, ``number`` whether a constant is allowed in place of an
     object.
     """
@@ -185,7 +185,7 @@ class Declared(Rule):
     example: str
     own: str = ""
     per_layer: bool = False
-    among: tuple[type, ...] = ()
+    refused: tuple[type, ...] = ()
     number: Number | None = None
 
     @property
@@ -203,7 +203,8 @@ class Declared(Rule):
         if isinstance(value, str):
             return value in self.words
         # An instance of the base class declares what its subclasses define.
-        return isinstance(value, self.among or self.kind) and type(value) is not self.kind
+        is_declared = isinstance(value, self.kind) and type(value) is not self.kind
+        return is_declared and not isinstance(value, self.refused)
 
     def __str__(self) -> str:
         names = ", ".join(map(repr, sorted(self.words)))

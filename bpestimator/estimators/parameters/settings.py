@@ -36,6 +36,7 @@ from bpestimator.nn import (
     ACTIVATIONS,
     CLASSIFICATION_LOSSES,
     INITIALIZERS,
+    LOSSES,
     OUTPUT_ACTIVATIONS,
     REGRESSION_LOSSES,
     Activation,
@@ -92,9 +93,10 @@ def parameter(
 
 
 def _loss_rule(table: Mapping[str, Loss], example: str) -> Declared:
-    kinds = (*map(type, table.values()), CustomLoss)
+    suitable = (*map(type, table.values()), CustomLoss)
+    others = (type(loss) for loss in LOSSES.values() if not isinstance(loss, suitable))
     own = "CustomLoss(function, derivative)"
-    return Declared(tuple(table), Loss, example, own, among=kinds)
+    return Declared(tuple(table), Loss, example, own, refused=tuple(others))
 
 
 @dataclass(frozen=True)
