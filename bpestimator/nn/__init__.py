@@ -2,23 +2,38 @@
 
 Words used throughout, each with one meaning:
 
+z, a
+    z = a W + b is what enters a layer's activation, a its inputs; f(z) is the next layer's a, and
+    is written over z.
 raw
     The last layer's outputs before the output activation turns them into predictions.
 delta
-    d loss / d z of a layer, where z = a W + b is what enters its activation.
+    d loss / d z of a layer. One buffer holds first raw, then the last layer's delta, which the
+    loss writes over it.
+rows
+    What a network takes, one sample each. A *batch* has the rows of one step; a *block* has
+    several batches, which are gathered at once.
 lead
-    Leading axes of independent models. Parameters have shape ``lead + (P,)`` and
-    activations ``lead + (batch, width)``; ``lead`` is ``()`` for one model, ``(K,)``
-    for K models on the same rows, ``(folds, candidates)`` for cross-validation with
-    inputs of shape ``(folds, 1, batch, features)``. Kernels use axes -1 and -2 only,
-    so the same code serves all three.
+    Leading axes of independent models. Parameters have shape ``lead + (P,)`` and activations
+    ``lead + (batch, width)``; ``lead`` is ``()`` for one model and ``(K,)`` for K models that
+    train in lockstep. Products act on the last two axes; only ``SharedRows`` and
+    ``Objective.of_models`` slice the first.
+part
+    Consecutive models that share their rows, or that have the same number of rows.
 width
     Units of a layer; ``fan_in`` and ``fan_out`` are the widths on either side of a weight.
+flat, views
+    All parameters, or their gradient, as one *flat* array; and each layer's weights and biases,
+    which are *views* of it. What changes the one changes the other.
 terms
     The numbers that a loss keeps of each row during a step, so that its value can be computed
     later, for many batches at once.
+recorded
+    Written down when it is first called, to be called again on the same arrays, see
+    :mod:`bpestimator.nn.recording`.
 
-Nothing here draws random numbers, prints, or knows scikit-learn.
+Random numbers come only from the source given to an initializer. Nothing here prints, or knows
+scikit-learn.
 """
 
 from bpestimator.nn.activations import (

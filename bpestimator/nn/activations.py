@@ -19,7 +19,7 @@ import numpy as np
 from bpestimator.nn.arrays import Array
 from bpestimator.nn.checks import check_functions, check_range
 from bpestimator.nn.declared import Declared
-from bpestimator.nn.kernels.buffers import in_runs
+from bpestimator.nn.kernels.buffers import in_stretches
 from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.recording import (
     add,
@@ -139,7 +139,7 @@ class ReLU(Activation):
     def forward(self, z: Array, ws: Workspace) -> None:
         # The maximum of two arrays takes NumPy half the time of the maximum of an array and a
         # number.
-        z = in_runs(z)
+        z = in_stretches(z)
         zeros = ws.zeros(z.shape[-1:], z.dtype)
         maximum(z, zeros, out=z)
 
@@ -209,7 +209,7 @@ class ELU(Activation):
         check_range(self, "alpha", 0, inf, "()")
 
     def forward(self, z: Array, ws: Workspace) -> None:
-        z = in_runs(z)
+        z = in_stretches(z)
         zeros, below = ws.zeros(z.shape[-1:], z.dtype), ws.like(z)
         minimum(z, zeros, out=below)
         expm1(below, below)

@@ -1,9 +1,10 @@
 """The network: forward to the raw outputs, backward to the gradient.
 
-Layer k computes z_k = a_(k-1) W_k + b_k and a_k = f_k(z_k), starting from the rows
-a_0 = x. With delta_k = d loss / d z_k, the chain rule gives, from the last layer back,
+Layers are numbered 0 ... L - 1. Layer k computes z_k = a_k W_k + b_k and a_(k+1) = f_k(z_k),
+starting from the rows a_0 = x. With delta_k = d loss / d z_k, the chain rule gives, from the last
+layer back,
 
-    dW_k = a_(k-1)^T delta_k,    db_k = sum of delta_k over the batch,
+    dW_k = a_k^T delta_k,    db_k = sum of delta_k over the batch,
     delta_(k-1) = (delta_k W_k^T) * f'_(k-1)(z_(k-1)).
 
 Source: Rumelhart, Hinton and Williams, "Learning representations by back-propagating
@@ -60,8 +61,8 @@ class NetworkSpec:
         return Layout(self.sizes)
 
 
-def forward(x: Inputs, params: Views, spec: NetworkSpec, ws: Workspace) -> None:
-    """Fill ``ws.outputs``, the last of them with the raw outputs.
+def forward(x: Inputs, views: Views, spec: NetworkSpec, ws: Workspace) -> None:
+    """Fill ``ws.outputs``: ``outputs[k]`` with a_(k+1), the last of them with the raw outputs.
 
     ``x`` is an array of shape (..., batch, features), a sparse matrix, rows that several models
     share, or rows that end in ones.
@@ -69,27 +70,30 @@ def forward(x: Inputs, params: Views, spec: NetworkSpec, ws: Workspace) -> None:
     a = x
     for k, z in enumerate(ws.outputs):
         if k in ws.masks:
-            multiply(a, ws.masks[k], ws.masked[k])
+            multiply(a, ws.masks[k], ws.masked[k])  # NumPy's multiply, recorded
             a = ws.masked[k]
-        layers.forward(a, params, k, z, ws)
+        layers.forward(a, views, k, z, ws)
         if k < len(spec.activations):
-            spec.activations[k].forward(z, ws)
+            spec.activations[k].forward(z, ws)  # z := f(z), in place
         a = z
 
 
-def backward(x: Inputs, params: Views, grads: Views, spec: NetworkSpec, ws: Workspace) -> None:
-    """Write the gradient of the summed loss, every entry of ``grads``.
+def backward(x: Inputs, views: Views, grad_views: Views, spec: NetworkSpec, ws: Workspace) -> None:
+    """Write the gradient of the summed loss, every entry of ``grad_views``.
 
     ``ws`` holds what :func:`forward` left, except that the loss has turned the raw outputs
     into their delta. The delta of the inputs x is never computed.
+
+    Each buffer ``below`` holds d loss / d a of the layer above it until the activation's
+    ``backward`` multiplies that by f'; then it holds delta.
     """
     inputs = [ws.masked.get(k, a) for k, a in enumerate([x, *ws.outputs[:-1]])]
     for k in reversed(range(len(inputs))):
         delta = ws.deltas[k]
-        layers.gradient(inputs[k], grads, k, delta, ws)
+        layers.gradient(inputs[k], grad_views, k, delta, ws)
         if k > 0:
             below = ws.deltas[k - 1]
-            layers.delta_below(delta, params, k, below, ws)
+            layers.gradient_of_inputs(delta, views, k, below, ws)
             if k in ws.masks:
                 multiply(below, ws.masks[k], below)
             spec.activations[k - 1].backward(ws.outputs[k - 1], below, ws)

@@ -111,7 +111,7 @@ class Increasing(Activation):
 
     def forward(self, z: Array, ws: Workspace) -> None:
         summed, steps = ws.like(z), z[..., 1:]
-        derivative = ws.derivative(z, part="steps")
+        derivative = ws.derivative(z, name="steps")
         if derivative is not None:
             expit(steps, derivative[..., 1:])
         logaddexp(steps, constant(0, z.dtype), steps)
@@ -120,7 +120,7 @@ class Increasing(Activation):
         self.outer.forward(z, ws)
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
-        summed, derivative = ws.like(a), ws.derivative(a, part="steps")
+        summed, derivative = ws.like(a), ws.derivative(a, name="steps")
         assert derivative is not None
         self.outer.backward(a, delta, ws)
         accumulate(delta[..., ::-1], -1, None, summed[..., ::-1])

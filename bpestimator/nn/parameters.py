@@ -1,8 +1,8 @@
 """Parameters: one flat array, and the weights and biases of each layer as views of it.
 
 All weights come first, from the last layer to the first, then all biases, from the first
-layer on. So an optimizer makes a few passes over one array, and the L2 penalty, which spares the
-biases, concerns one slice. The first layer's biases follow its weights: together they are the
+layer on. One array: an optimizer needs few passes. And the L2 penalty, which spares the biases,
+concerns one slice of it. The first layer's biases follow its weights: together they are the
 weights of rows that end in a one, see :mod:`bpestimator.nn.kernels.bias_trick`.
 """
 
@@ -33,8 +33,8 @@ class Views(NamedTuple):
     def astype(self, dtype: Any) -> Views:
         """The same numbers in another dtype; what has it already is not copied."""
         weights, biases = (
-            [array.astype(dtype, copy=False) for array in part]
-            for part in (self.weights, self.biases)
+            [array.astype(dtype, copy=False) for array in arrays]
+            for arrays in (self.weights, self.biases)
         )
         return Views(weights, biases)
 
@@ -78,9 +78,9 @@ class Layout:
         shapes = self.weight_shapes if self._from_first else self.weight_shapes[::-1]
         lengths = [fan_in * fan_out for fan_in, fan_out in shapes]
         offsets = list(accumulate([*lengths, *self.sizes[1:]], initial=0))
-        parts = [flat[..., start:end] for start, end in pairwise(offsets)]
-        weights = [part.reshape(lead + shape) for part, shape in zip(parts, shapes, strict=False)]
-        biases = [part[..., None, :] for part in parts[len(weights) :]]
+        slices = [flat[..., start:end] for start, end in pairwise(offsets)]
+        weights = [one.reshape(lead + shape) for one, shape in zip(slices, shapes, strict=False)]
+        biases = [one[..., None, :] for one in slices[len(weights) :]]
         if self._from_first:
             return Views(weights, biases)
         fan_in, fan_out = self.weight_shapes[0]
@@ -92,8 +92,8 @@ class Layout:
         """A new flat array from separate weights and biases of one model."""
         flat = empty_buffer(self.n_parameters, dtype)
         views = self.bind(flat)
-        for view, part in zip(views.weights + views.biases, [*coefs, *intercepts], strict=True):
-            view[...] = part
+        for view, array in zip(views.weights + views.biases, [*coefs, *intercepts], strict=True):
+            view[...] = array
         return flat
 
 

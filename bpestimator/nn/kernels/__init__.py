@@ -1,4 +1,7 @@
-"""Kernels: all of it could be replaced by ``matmul`` and ``sum``: slower, and no bit changes.
+"""Kernels: all of it could be replaced by ``matmul``, ``sum`` and new arrays.
+
+It is for speed only: no bit changes, but that predictions of more than ``EXACT_ROWS`` rows, whose
+products are split, may differ in the last one.
 
 buffers
     Arrays that are made once, and how they lie in memory.

@@ -12,10 +12,10 @@ CACHE_LINE = 64
 # For smaller arrays, finding the address takes longer than a step gains.
 ALIGNED_BYTES = 2048
 
-# A run of so many numbers stays in the first-level cache; below the second number the overhead of
-# a run is as long as its computation.
-RUN = 4096
-SHORT_RUN = 1024
+# A stretch of so many numbers stays in the first-level cache; below SHORT_STRETCH the overhead of
+# a stretch is as long as its computation.
+STRETCH = 4096
+SHORT_STRETCH = 1024
 
 
 def empty_buffer(shape: Shape | int, dtype: Any) -> Array:
@@ -68,20 +68,20 @@ def in_memory(array: Array) -> tuple[Array, Array]:
     return ordered.reshape(-1), places
 
 
-def in_runs(array: Array) -> Array:
-    """A view of the entries of an array without gaps in the order of memory, a run in each row.
+def in_stretches(array: Array) -> Array:
+    """A view of the entries of an array without gaps in the order of memory, a stretch a row.
 
-    A run consists of whole rows of the array and stays in the first-level cache. Where no such
-    number of rows divides theirs, all of them are one run.
+    A stretch consists of whole rows of the array and stays in the first-level cache. Where no such
+    number of rows divides theirs, all of them are one stretch.
     """
     width = array.shape[-1]
     rows = array.size // width
-    together = max(1, min(rows, RUN // width))
+    together = max(1, min(rows, STRETCH // width))
     while rows % together:
         together -= 1
-    run = together * width if together * width >= SHORT_RUN else array.size
+    stretch = together * width if together * width >= SHORT_STRETCH else array.size
     ordered = array if array.flags.c_contiguous else array.transpose(_axes_in_memory(array))
-    return ordered.reshape(-1, run)
+    return ordered.reshape(-1, stretch)
 
 
 def _axes_in_memory(array: Array) -> list[int]:

@@ -1,29 +1,36 @@
 """Products: matrix products and sums, of one model or of many, each computed the quickest way.
 
-Every result has the same bits as ``matmul`` and ``sum``, which are scikit-learn's.
+Every result has the same bits as ``matmul`` and ``sum``, which are scikit-learn's, unless
+``ws.splits_products``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from bpestimator.nn.arrays import Array
+from bpestimator.nn.kernels.trials import trials
 from bpestimator.nn.kernels.workspace import Workspace
-from bpestimator.nn.recording import add, call, copyto, dot, matmul
+from bpestimator.nn.recording import add, call, copyto, dot, matmul, reduce_sum
 
 # With so few terms in each sum, OpenBLAS takes up to twice as long where the second factor is
-# transposed; with 16 terms or more it may round a copy differently. For one model a copy costs as
-# much as it saves.
+# transposed; with 16 terms or more the product with a copy may be rounded differently. For one
+# model a copy costs as much as it saves.
 FEW_TERMS = range(2, 16)
 # Up to so many columns, adding columns is quicker than summing each row.
 FEW_COLUMNS = 15
-# Up to so many multiplications OpenBLAS has quicker kernels, by a fifth, and by half for few
+# Up to so many multiplications OpenBLAS has quicker routines, by a fifth, and by half for few
 # columns; they round differently from those for more. With very few rows at a time it is slower.
 SMALL_PRODUCT = 1_000_000
 LEAST_ROWS = 64
+# With more units, NumPy's own sum over the batch is as fast as a product.
+FEW_UNITS = 32
+# Up to so many multiplications OpenBLAS uses one thread, however many it may have.
+ONE_THREAD_PRODUCT = 2**18
 
 
 @dataclass
@@ -56,7 +63,7 @@ class SharedRows:
     parts: list[tuple[slice, Array]]
 
     def transposed(self) -> SharedRows:
-        """The transpose of each part."""
+        """The transpose of each part, of shape (features, batch)."""
         return SharedRows([(models, rows.T) for models, rows in self.parts])
 
 
@@ -79,11 +86,11 @@ def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
         # ndarray.dot takes half a microsecond less than matmul, which scikit-learn uses; where
         # dot has to copy an operand it may round differently.
         times = dot if a.flags.forc else matmul
-        if not ws.in_parts:
+        if not ws.splits_products:
             times(a, b, out)
             return
-        for part in _parts(len(a), b.size):
-            times(a[part], b, out[part])
+        for rows in _slices(len(a), b.size):
+            times(a[rows], b, out[rows])
     elif a.shape[-1] == 1:
         # An outer product: NumPy computes it without BLAS, which takes five times as long as
         # BLAS takes for two columns, the second of them zeros.
@@ -96,7 +103,7 @@ def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
         matmul(a, b, out)
 
 
-def _parts(rows: int, multiplications: int) -> list[slice]:
+def _slices(rows: int, multiplications: int) -> list[slice]:
     """Slices of about equal size, each small enough for a small product, or a single one.
 
     ``multiplications`` is the number for each row.
@@ -106,7 +113,7 @@ def _parts(rows: int, multiplications: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, rows, size)]
 
 
-def product_transposed(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
+def product_at_b(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
     """out := a^T b, over the last two axes."""
     if isinstance(a, SparseRows):
         call(a.transposed_times, b, out)
@@ -116,7 +123,7 @@ def product_transposed(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> 
         product(a.swapaxes(-1, -2), b, out, ws)
 
 
-def product_with_transposed(a: Array, b: Array, out: Array, ws: Workspace) -> None:
+def product_a_bt(a: Array, b: Array, out: Array, ws: Workspace) -> None:
     """out := a b^T, over the last two axes."""
     transposed = b.swapaxes(-1, -2)
     if out.ndim > 2 and a.shape[-2] > 1 and a.shape[-1] in FEW_TERMS:
@@ -129,11 +136,45 @@ def product_with_transposed(a: Array, b: Array, out: Array, ws: Workspace) -> No
 def add_to_rows(z: Array, row: Array, ws: Workspace) -> None:
     """z += row, to every row of the batch."""
     if z.ndim > 2 and not z.flags.c_contiguous:
-        # z lies row by row in memory: one long run, if the row is contiguous too.
+        # z lies row by row in memory: one long stretch, if the row is contiguous too.
         piece = ws.like(z[..., :1, :])
         copyto(piece, row)
         row = piece
     add(z, row, z)
+
+
+def sum_over_batch(delta: Array, out: Array, ws: Workspace) -> None:
+    """out := sum of delta over the batch."""
+    *lead, rows, units = delta.shape
+    if not lead and sum_is_exact(rows, units, delta.dtype):
+        ones, sums = ws.empty((rows, 2), delta.dtype), ws.empty((2, units), delta.dtype)
+        ones.fill(1)
+        dot(ones.T, delta, sums)
+        copyto(out, sums[:1])
+    elif not lead or units == 1:  # NumPy sums a single column in another order
+        reduce_sum(delta, -2, None, out, True)
+    else:
+        by_row, piece = delta, ws.like(out)
+        if delta.flags.c_contiguous:
+            by_row = ws.row_by_row(delta)
+            copyto(by_row, delta)
+        reduce_sum(by_row, -2, None, piece, True)
+        copyto(out, piece)
+
+
+@lru_cache(maxsize=1024)
+def sum_is_exact(rows: int, units: int, dtype: Any) -> bool:
+    """Whether a product with two columns of ones gives the bits of a sum over the batch.
+
+    NumPy's sum takes 20 nanoseconds for each row, however few units there are.
+    """
+    if units > FEW_UNITS or 2 * rows * units > ONE_THREAD_PRODUCT or min(rows, units) < 2:
+        return False
+    ones = np.ones((rows, 2), dtype)
+    return all(
+        np.array_equal(ones.T.dot(delta)[0], np.add.reduce(delta, 0))
+        for (delta,) in trials([(rows, units)], dtype)
+    )
 
 
 def sum_of_columns(columns: Array, out: Array, ws: Workspace) -> None:

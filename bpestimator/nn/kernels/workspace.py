@@ -4,9 +4,9 @@ A workspace is scratch. It belongs to the call that made it, never to a fitted e
 and no view of it may leave that call.
 
 With several models, layers lie row by row in memory: the units of all models for the first
-row of the batch, then those for the second. Biases, which are the same for every row, are then
-added to one long run of numbers rather than to one run for each model: additions and sums over
-the batch take half the time.
+row of the batch, then those for the second. So one model's rows lie K width numbers apart. Biases,
+which are the same for every row, are then added to one long stretch of numbers rather than to one
+for each model: additions and sums over the batch take half the time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from bpestimator.nn.arrays import Array, Shape
 from bpestimator.nn.kernels.buffers import buffer_like, empty_buffer
 
-# With fewer units, gaps between the rows change the last bit: NumPy sums a single column without
-# gaps in another order, and so does OpenBLAS with two or three columns times a vector.
+# With fewer units, gaps between a model's rows change the last bit: NumPy sums a single column
+# without gaps in another order, and so does OpenBLAS with two or three columns times a vector.
 NARROW = 4
 
 
@@ -30,17 +30,21 @@ class Workspace:
     Attributes
     ----------
     outputs : list of ndarray of shape lead + (rows, width)
-        a_1 ... a_L, each layer's outputs; the last are the raw outputs.
+        Each layer's outputs: ``outputs[k]`` is first z_k, then a_(k+1), the inputs of the next
+        layer. The last holds the raw outputs.
     deltas : list of ndarray
-        d loss / d z_k, of the same shapes. The last *is* the raw outputs' buffer: a loss
-        turns raw outputs into their delta in place. Empty unless ``backward``.
+        ``deltas[k]`` is d loss / d z_k, of the shape of ``outputs[k]``. The last *is* the raw
+        outputs' buffer: a loss turns raw outputs into their delta in place. Empty unless
+        ``backward``.
     masks, masked : dict of ndarray
-        For each layer with dropout, the mask of its inputs and their product with it.
-    in_parts : bool
+        For each layer with dropout, the mask of its inputs, of shape (..., rows, fan_in), where
+        models may share one; and the product of both, of shape lead + (rows, fan_in).
+    splits_products : bool
         Whether large products may be computed some rows at a time, which may round differently.
 
     Further buffers are made on request. After :meth:`rewind`, requests get the same buffers
-    again, in the same order, so that all batches of one size share them.
+    again, in the same order, so that all batches of one size share them: they must ask for the
+    same shapes and dtypes, in the same order.
     """
 
     def __init__(
@@ -50,9 +54,9 @@ class Workspace:
         lead: Shape = (),
         dtype: Any = np.float64,
         backward: bool = True,
-        in_parts: bool = False,
+        splits_products: bool = False,
     ) -> None:
-        self.in_parts = in_parts
+        self.splits_products = splits_products
         shapes = [(*lead, rows, width) for width in sizes[1:]]
         buffer = _row_by_row if lead else empty_buffer
         self.outputs: list[Array] = [buffer(shape, dtype) for shape in shapes]
@@ -65,21 +69,24 @@ class Workspace:
         self._extra: list[Array] = []
         self._taken = 0
 
-    def derivative(self, output: Array, part: str = "") -> Array | None:
+    def derivative(self, output: Array, name: str = "") -> Array | None:
         """The buffer that holds f'(z) of one of ``outputs`` from its forward to its backward pass.
 
-        None in a workspace for the forward pass alone. An activation made of two names a
-        ``part`` for each.
+        None in a workspace for the forward pass alone. An activation made of two keeps a buffer
+        by another ``name`` for each.
         """
         if not self.deltas:
             return None
-        key = (id(output), part)
+        key = (id(output), name)
         if key not in self._derivatives:
             self._derivatives[key] = buffer_like(output)
         return self._derivatives[key]
 
     def mask(self, layer: int, inputs: Array, lead: Shape) -> Array:
-        """The buffer of a layer's mask, which multiplies the layer's inputs from now on."""
+        """The buffer of a layer's mask, which multiplies the layer's inputs from now on.
+
+        Of shape ``lead + (rows, fan_in)``, where ``lead`` may be () though there are many models.
+        """
         if layer not in self.masks:
             dtype, shape = self.outputs[0].dtype, (*lead, *inputs.shape[-2:])
             together = np.broadcast_shapes(inputs.shape, shape)
@@ -104,19 +111,19 @@ class Workspace:
         """A buffer with arbitrary contents."""
         if self._taken == len(self._extra):
             self._extra.append(empty_buffer(shape, dtype))
-        return self._next()
+        return self._next(shape, dtype)
 
     def like(self, array: Array, dtype: Any = None) -> Array:
         """A buffer with arbitrary contents, with the shape and the memory order of an array."""
         if self._taken == len(self._extra):
             self._extra.append(buffer_like(array, dtype))
-        return self._next()
+        return self._next(array.shape, array.dtype if dtype is None else dtype)
 
     def row_by_row(self, array: Array) -> Array:
         """A buffer with arbitrary contents, with an array's shape, row by row in memory."""
         if self._taken == len(self._extra):
             self._extra.append(_row_by_row(array.shape, array.dtype, narrow=0))
-        return self._next()
+        return self._next(array.shape, array.dtype)
 
     def zeros(self, shape: Shape, dtype: Any) -> Array:
         """A buffer of zeros, not to be written to."""
@@ -124,9 +131,16 @@ class Workspace:
         zeros.fill(0)
         return zeros
 
-    def _next(self) -> Array:
+    def _next(self, shape: Shape, dtype: Any) -> Array:
+        buffer = self._extra[self._taken]
+        if buffer.shape != shape or buffer.dtype != dtype:
+            raise RuntimeError(
+                f"After rewind, request {self._taken + 1} of a workspace is for {dtype} of shape "
+                f"{shape}, but was for {buffer.dtype} of shape {buffer.shape} before: ask for the "
+                "same buffers in the same order each time."
+            )
         self._taken += 1
-        return self._extra[self._taken - 1]
+        return buffer
 
 
 def _row_by_row(shape: Shape, dtype: Any, narrow: int = NARROW) -> Array:

@@ -9,15 +9,14 @@ from numpy.testing import assert_array_equal
 from bpestimator import BackpropClassifier, BackpropRegressor, LockstepGridSearchCV
 from bpestimator.estimators.fitting import stochastic
 from bpestimator.nn import SharedRows, layers
-from bpestimator.nn.kernels import bias_trick
+from bpestimator.nn.kernels import bias_trick, products, trials
 from bpestimator.nn.kernels.bias_trick import (
     ExactColumns,
     append_ones,
     exact_columns,
     rows_with_ones,
-    sum_is_exact,
-    sum_over_batch,
 )
+from bpestimator.nn.kernels.products import sum_is_exact, sum_over_batch
 from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.parameters import Layout
 from bpestimator.training import Batches, batches
@@ -49,7 +48,7 @@ def never(monkeypatch, fresh):
 
     def switch_off():
         monkeypatch.setattr(bias_trick, "MOST_FEATURES", 0)
-        monkeypatch.setattr(bias_trick, "FEW_UNITS", 0)
+        monkeypatch.setattr(products, "FEW_UNITS", 0)
         fresh()
 
     return switch_off
@@ -166,7 +165,7 @@ def test_trials_tell_what_is_exact_from_what_is_not(monkeypatch, fresh, dtype):
     dtype = np.dtype(dtype)
     with monkeypatch.context() as patch:
         # Small integers have the same sums in any order, on any BLAS.
-        patch.setattr(bias_trick, "_numbers", lambda dtype: np.arange(2**16).astype(dtype) % 7)
+        patch.setattr(trials, "_numbers", lambda dtype: np.arange(2**16).astype(dtype) % 7)
         fresh()
         assert exact_columns(20, 5, 6, dtype) == (1, 1)
         assert sum_is_exact(20, 3, dtype)
