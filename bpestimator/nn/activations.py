@@ -46,6 +46,11 @@ from bpestimator.nn.recording import (
 class Activation(Declared):
     """An elementwise function f and its derivative.
 
+    Both methods write into their arguments and return nothing. Arrays have the shape
+    ``lead + (batch, width)``: reduce over the last axis only, with ``keepdims=True``, as there are
+    leading axes where models train in lockstep. Methods assigned after the class was made are not
+    recorded.
+
     Attributes
     ----------
     name : str
@@ -64,13 +69,14 @@ class Activation(Declared):
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
 
     def forward(self, z: Array, ws: Workspace) -> None:
-        """z := f(z)."""
+        """z := f(z), in place; z is of shape ``lead + (batch, width)``."""
         raise self.must_define("forward")
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
-        """delta := delta * f'(z), where a = f(z).
+        """delta := delta * f'(z), in place, where a = f(z); of shape ``lead + (batch, width)``.
 
-        ``a`` may be overwritten, if a second call would still find f'(z) from it.
+        ``a`` may be overwritten, but that must not change what a second call gives: diagnostics
+        make one.
         """
         raise self.must_define("backward")
 
@@ -146,7 +152,8 @@ class ReLU(Activation):
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         # On the bits, read as unsigned integers: their sign is 1 where a > 0, else 0, and a
         # product with 0 is 0 even for an infinite delta. A boolean mask would need converting.
-        # In place, half as much memory passes through the cache.
+        # In place, half as much memory passes through the cache. a is never -0, whose bits are
+        # not 0: forward's zeros come second. Signs of signs are the same: a may be overwritten.
         a, delta = (array.view(f"u{a.itemsize}") for array in (a, delta))
         sign(a, a)
         multiply(delta, a, delta)
@@ -345,7 +352,8 @@ class CustomActivation(_StoredDerivative):
     Parameters
     ----------
     function : callable
-        f(z), elementwise, for an array of any shape. Pickling needs a function that can be
+        f(z), elementwise, for an array of any shape: a new array of that shape. There are
+        leading axes where models train in lockstep. Pickling needs a function that can be
         imported, so not a lambda.
     derivative : callable
         f'(z), likewise.

@@ -1,4 +1,4 @@
-"""Checks of the parameters of declared objects; and powers, computed one by one."""
+"""Checks of the parameters of declared objects."""
 
 from __future__ import annotations
 
@@ -44,10 +44,3 @@ def check_flag(owner: Any, name: str) -> None:
         raise TypeError(
             f"The {name} of {type(owner).__name__} must be True or False. Got {value!r}."
         )
-
-
-def power(base: Any, exponent: Any) -> Any:
-    """base ** exponent, of arrays one by one: NumPy's vectorised power may round differently."""
-    if np.ndim(base) or np.ndim(exponent):
-        return np.vectorize(pow, otypes=[float])(base, exponent)
-    return base**exponent

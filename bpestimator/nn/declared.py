@@ -2,7 +2,11 @@
 
 The methods of this package record their NumPy calls one by one. A class defined elsewhere is
 written in plain NumPy, whose calls are not recorded; so each call of a method that it overrides
-is recorded as a whole.
+is recorded as a whole. This is arranged when the class is made: a method that is assigned to it
+later is not recorded, and would be left out once steps are played.
+
+Methods in ``recorded_methods`` write into their arguments and return nothing. Where models train in
+lockstep, arrays have a leading axis: reduce over the last axis only, with ``keepdims=True``.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ class Declared:
     recorded_methods : tuple of str
         The methods that compute in place, and so may be recorded and played.
     renamed : dict of str
-        For each name that subclasses could define in an earlier version, today's.
+        Old name -> new name, of what subclasses could define in an earlier version.
     overridden : frozenset of str
         The names that classes outside this package define.
     is_plain : bool
@@ -76,7 +80,8 @@ def _check_names(cls: type[Declared], base: type) -> None:
     for name, value in vars(base).items():
         if name in cls.renamed and name not in fields:
             raise TypeError(
-                f"{base.__name__}.{name} would be ignored: its name is {cls.renamed[name]} now."
+                f"{base.__name__}.{name} would be ignored: its name is {cls.renamed[name]} now "
+                "(choose another name for a helper)."
             )
         if isgeneratorfunction(value) and any(hasattr(parent, name) for parent in ours):
             raise TypeError(_no_generator(base, name))
@@ -93,24 +98,30 @@ def _recorded_whole(method: Callable[..., Any]) -> Callable[..., None]:
     """A method whose call is recorded as a whole."""
 
     @wraps(method)
-    def run(self: Declared, *args: Any, **kwargs: Any) -> None:
-        used = [(ws, ws.taken) for ws in (*args, *kwargs.values()) if isinstance(ws, Workspace)]
-        call(_run, method, used, self, *args, **kwargs)
+    def wrapper(self: Declared, *args: Any, **kwargs: Any) -> None:
+        arguments = (*args, *kwargs.values())
+        began_at = [(ws, ws.taken) for ws in arguments if isinstance(ws, Workspace)]
+        call(_on_the_same_buffers, method, began_at, self, *args, **kwargs)
 
-    run.is_recorded_whole = True  # type: ignore[attr-defined]
-    return run
+    wrapper.is_recorded_whole = True  # type: ignore[attr-defined]
+    return wrapper
 
 
-def _run(
+def _on_the_same_buffers(
     method: Callable[..., Any],
-    used: list[tuple[Workspace, int]],
+    began_at: list[tuple[Workspace, int]],
     self: Declared,
     *args: Any,
     **kwargs: Any,
 ) -> None:
-    """Run a method, on the buffers that its workspace gave it when it was recorded."""
-    in_use = [ws.taken for ws, _ in used]
-    for ws, taken in used:
+    """Call a method, on the buffers that its workspace gave it when it was recorded.
+
+    ``began_at`` has how many buffers each workspace had in use when the call began.
+    """
+    # A replay finds the workspace where the recording ended: set it back to where this call began,
+    # then forward again.
+    ended_at = [ws.taken for ws, _ in began_at]
+    for ws, taken in began_at:
         ws.rewind(taken)
     returned = method(self, *args, **kwargs)
     if isinstance(returned, Iterator):
@@ -120,5 +131,5 @@ def _run(
             f"{type(self).__name__}.{method.__name__} must write into its arguments, and return "
             f"nothing: np.tanh(z, out=z) rather than return np.tanh(z). Got {returned!r:.60}."
         )
-    for (ws, _), before in zip(used, in_use, strict=True):
-        ws.rewind(max(before, ws.taken))
+    for (ws, _), taken in zip(began_at, ended_at, strict=True):
+        ws.rewind(max(taken, ws.taken))  # in the recording itself this call's end is further

@@ -13,13 +13,13 @@ import numpy as np
 
 from bpestimator.nn.arrays import Array
 
-Objective = Callable[[Array], tuple[Any, Array]]
+ValueAndGradient = Callable[[Array], tuple[Any, Array]]
 
 
 def directional_derivative(
-    objective: Objective, params: Array, direction: Array, step: float
+    function: ValueAndGradient, params: Array, direction: Array, step: float
 ) -> Array:
-    """The derivative of ``objective`` along ``direction``, by central differences.
+    """The derivative of ``function`` along ``direction``, by central differences.
 
     Of shape lead.
 
@@ -28,21 +28,21 @@ def directional_derivative(
     """
 
     def difference(h: float) -> Array:
-        above, _ = objective(params + h * direction)
-        below, _ = objective(params - h * direction)
+        above, _ = function(params + h * direction)
+        below, _ = function(params - h * direction)
         return np.asarray((above - below) / (2 * h))
 
     return np.asarray((4 * difference(step / 2) - difference(step)) / 3)
 
 
 def gradient_error(
-    objective: Objective, params: Array, direction: Array, step: float = 1e-4
+    function: ValueAndGradient, params: Array, direction: Array, step: float = 1e-4
 ) -> Array:
     """The relative error of a gradient, compared with central differences.
 
     Parameters
     ----------
-    objective : callable
+    function : callable
         Takes parameters of shape lead + (P,), returns values of shape lead and their
         gradients of shape lead + (P,).
     params, direction : ndarray of shape lead + (P,)
@@ -62,9 +62,9 @@ def gradient_error(
     >>> bool(gradient_error(half_square, np.arange(3.0), np.array([1.0, -1.0, 2.0])) < 1e-9)
     True
     """
-    _, gradient = objective(params)
+    _, gradient = function(params)
     derivative = np.sum(gradient * direction, axis=-1)
     norms = np.linalg.norm(gradient, axis=-1) * np.linalg.norm(direction, axis=-1)
     typical = norms / np.sqrt(params.shape[-1])
-    estimate = directional_derivative(objective, params, direction, step)
+    estimate = directional_derivative(function, params, direction, step)
     return np.asarray(np.abs(derivative - estimate) / np.maximum(typical, np.finfo(float).tiny))

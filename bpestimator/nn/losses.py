@@ -33,6 +33,11 @@ from bpestimator.nn.recording import copyto, multiply, subtract
 class Loss(Declared):
     """A loss of predictions.
 
+    ``backward``, ``pointwise_derivative`` and ``write_terms`` write into their arguments and return
+    nothing; ``pointwise`` and ``value`` return arrays. There are leading axes where models train in
+    lockstep: reduce over the last axis only, with ``keepdims=True``. Methods assigned after the
+    class was made are not recorded.
+
     Attributes
     ----------
     name : str
@@ -94,7 +99,7 @@ class Loss(Declared):
 
     @property
     def binary(self) -> Loss:
-        """The same loss where each output is the probability of a yes, with y of 0 and 1."""
+        """The same loss where each output is a probability of the positive class, y 0 or 1."""
         return self
 
     @property
@@ -104,11 +109,17 @@ class Loss(Declared):
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The quantiles that the outputs predict; () where they predict none."""
+        """The quantiles that the outputs predict; () where they predict none.
+
+        Only :class:`bpestimator.Quantile` has any.
+        """
         return ()
 
     def outputs_of(self, columns: int) -> int:
-        """Outputs that the network needs for that many columns of y."""
+        """Outputs that the network needs for that many columns of y.
+
+        As many, but for several quantiles of one column.
+        """
         return columns
 
     def output_activation_with(self, chosen: Activation) -> Activation:
@@ -120,7 +131,7 @@ class Loss(Declared):
         return outputs
 
     def gradient_scale(self, outputs: int) -> float:
-        """The factor between delta and the derivative of :meth:`value`."""
+        """The factor in delta = gradient_scale * d value / d raw, for the value of one row."""
         return 1.0
 
     def pointwise(self, prediction: Array, y: Array) -> Any:
@@ -142,6 +153,15 @@ class Loss(Declared):
 
         Nothing is averaged: the sum over rows is divided by their total weight when the
         gradient is complete, as in scikit-learn.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (..., batch, outputs)
+        y : ndarray of shape (..., batch, outputs), or (..., batch) for labels
+        terms : ndarray of shape (..., batch, n_terms)
+            Receives what :meth:`value` needs.
+        output_activation : Activation
+        ws : Workspace
         """
         derivative = ws.like(raw)
         output_activation.forward(raw, ws)
@@ -207,7 +227,8 @@ def mean_loss(loss: Loss, predictions: Array, y: Array, weight: Array | None) ->
     """Mean loss of one model's predictions, of shape (rows, outputs)."""
     rows, outputs = predictions.shape
     terms = np.empty((rows, loss.n_terms(outputs)), predictions.dtype)
-    loss.write_terms(predictions, y, terms, Workspace((), rows, backward=False))
+    scratch_only = Workspace((), rows, backward=False)  # no layers
+    loss.write_terms(predictions, y, terms, scratch_only)
     return float(loss.value(terms, y, weight, outputs))
 
 

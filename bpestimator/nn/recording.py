@@ -5,7 +5,11 @@ little more; to find their arguments anew at every step would cost a quarter on 
 is recorded the first time it is computed, and played from then on, on the same arrays.
 
 The functions below are NumPy's and scipy's own. They write into one of their arguments and
-return nothing, since a value returned once would be out of date when the calls are played.
+return nothing, since a value returned once would be out of date when the calls are played. Whatever
+is computed without them, in plain NumPy or Python, is frozen at its first value: it may depend on
+shapes, dtypes and settings, never on the numbers in an array.
+
+To have every step computed anew, in a debugger say, set ``Computation.replays = False``.
 
 >>> z = np.array([1.0, 2.0])
 >>> with recording() as calls:
@@ -61,7 +65,7 @@ def recording() -> Iterator[list[Call]]:
 
 
 def play(calls: Iterable[Call]) -> None:
-    """Make every call, in order."""
+    """Make every call, in order: for a list of one's own, where no :class:`Computation` fits."""
     for each in calls:
         each()
 
@@ -94,7 +98,8 @@ class Computation:
         with recording() as calls:
             self._compute()
         if self.replays:
-            # It may refer back to this object: such a cycle would keep all buffers in memory.
+            # ``_compute`` may refer back to this object: such a cycle would keep all buffers in
+            # memory.
             self._calls, self._compute = calls, None
 
 
@@ -113,16 +118,19 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
 
 
 def recorded(function: Any) -> Callable[..., None]:
-    """As :func:`call` of a function that calls none of those below, at half the price."""
+    """Like ``partial(call, function)``, for a function that itself calls no recorded function.
+
+    Costs half as much.
+    """
     here = _here
 
-    def run(*args: Any, **kwargs: Any) -> None:
+    def wrapper(*args: Any, **kwargs: Any) -> None:
         if here.calls is not None:
             here.calls.append(partial(function, *args, **kwargs))
         function(*args, **kwargs)
 
-    run.__name__ = run.__qualname__ = function.__name__
-    return run
+    wrapper.__name__ = wrapper.__qualname__ = function.__name__
+    return wrapper
 
 
 def constant(value: Any, dtype: Any) -> Any:
@@ -130,12 +138,15 @@ def constant(value: Any, dtype: Any) -> Any:
     return np.asarray(value, dtype)
 
 
+# Say where to write by position, as keywords cost time in every step; but for maximum and minimum
+# write ``out=``, as NumPy deprecates a third positional argument of theirs. accumulate takes
+# (array, axis, dtype, out), reduce_max and reduce_sum (array, axis, dtype, out, keepdims).
 absolute = recorded(np.absolute)
 accumulate = recorded(np.add.accumulate)
 add = recorded(np.add)
 copyto = recorded(np.copyto)
 divide = recorded(np.divide)
-dot = recorded(np.ndarray.dot)
+dot = recorded(np.ndarray.dot)  # the method: np.dot takes a third longer to call
 exp = recorded(np.exp)
 expit = recorded(scipy.special.expit)
 expm1 = recorded(np.expm1)

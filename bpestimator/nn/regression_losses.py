@@ -163,10 +163,10 @@ class LogCosh(Loss):
 class Quantile(Loss):
     """The pinball loss, level (y - p) where y > p, else (1 - level) (p - y): predicts quantiles.
 
-    The derivative by p is -level where p <= y, else 1 - level. With several levels the network
-    has an output for each, their losses are summed, and ``predict`` returns an array of shape
-    (n, levels). The quantiles never cross: each is the one before plus a softplus (see
-    :class:`bpestimator.nn.output_activations.Increasing`).
+    The derivative by p is -level where p <= y, else 1 - level; there is none at p = y, where -level
+    is a choice. With several levels the network has an output for each, their losses are summed,
+    and ``predict`` returns an array of shape (n, levels). The quantiles never cross: each is the
+    one before plus a softplus (see :class:`bpestimator.nn.output_activations.Increasing`).
 
     Source: Koenker and Bassett, "Regression quantiles", Econometrica 46 (1978).
 

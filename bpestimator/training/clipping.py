@@ -20,7 +20,7 @@ from bpestimator.nn.recording import (
 
 
 def clip(grad: Array, max_norm: Any) -> None:
-    """g <- g max_norm / max(|g|, max_norm), with the Euclidean norm over all parameters.
+    """g := g max_norm / max(|g|, max_norm), with the Euclidean norm over all parameters.
 
     Source: Pascanu, Mikolov and Bengio, ICML 2013 (arXiv 1211.5063), algorithm 1.
 

@@ -22,6 +22,10 @@ OptimizerState = dict[str, Any]
 class Optimizer(Declared):
     """An update rule.
 
+    ``begin``, ``step`` and ``decay`` write into their arguments and return nothing. Arrays have a
+    leading axis where models train in lockstep: reduce over the last axis only, with
+    ``keepdims=True``. Methods assigned after the class was made are not recorded.
+
     Attributes
     ----------
     name : str
@@ -67,7 +71,8 @@ class Optimizer(Declared):
         Parameters
         ----------
         params, grads, scratch : ndarray of shape lead + (size,)
-            All parameters, or a block of them.
+            All parameters, or a segment of them; all where a class outside this package overrides
+            one of these methods.
         state : dict
             Its arrays have the same shape; its numbers are for :meth:`begin` to change.
         factor : ndarray of shape lead + (n_factors,)
@@ -85,20 +90,20 @@ class Optimizer(Declared):
         pass
 
 
-def scalar_of_one(factor: Array) -> Array:
+def as_scalar_if_single(factor: Array) -> Array:
     """``factor``; for one model as a scalar, by which NumPy multiplies in half the time."""
     return factor.reshape(()) if factor.shape == (1,) else factor
 
 
 def update_mean(mean: Array, grads: Array, beta: Any, scratch: Array) -> None:
-    """mean <- beta mean + (1 - beta) g; scratch is overwritten."""
+    """mean := beta mean + (1 - beta) g; scratch is overwritten."""
     multiply(mean, constant(beta, mean.dtype), mean)
     multiply(grads, constant(1 - beta, mean.dtype), scratch)
     add(mean, scratch, mean)
 
 
 def update_mean_of_squares(mean: Array, grads: Array, beta: Any) -> None:
-    """mean <- beta mean + (1 - beta) g^2; grads are overwritten."""
+    """mean := beta mean + (1 - beta) g^2; grads are overwritten."""
     multiply(mean, constant(beta, mean.dtype), mean)
     multiply(grads, grads, grads)
     multiply(grads, constant(1 - beta, mean.dtype), grads)

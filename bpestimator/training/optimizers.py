@@ -1,7 +1,7 @@
 """Optimizers: update rules, which turn a gradient into a change of the parameters.
 
 All are elementwise on flat arrays of shape ``lead + (P,)``, so that the same code serves one
-model, many models, and a block of a large array. Hyperparameters are floats, or arrays of shape
+model, many models, and a segment of a large array. Hyperparameters are floats, or arrays of shape
 ``lead + (1,)`` with one value per model.
 """
 
@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bpestimator.nn.arrays import Array
-from bpestimator.nn.checks import check_flag, check_range, power
+from bpestimator.nn.checks import check_flag, check_range
 from bpestimator.nn.kernels.buffers import zeros_buffer
+from bpestimator.nn.powers import exact_power
 from bpestimator.nn.recording import (
     add,
     call,
@@ -30,7 +31,7 @@ from bpestimator.nn.recording import (
 from bpestimator.training.optimizer import (
     Optimizer,
     OptimizerState,
-    scalar_of_one,
+    as_scalar_if_single,
     update_mean,
     update_mean_of_squares,
 )
@@ -40,8 +41,8 @@ from bpestimator.training.optimizer import (
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum.
 
-    v <- momentum v - rate g;  params <- params + v, or with Nesterov's look-ahead
-    params <- params + momentum v - rate g.
+    v := momentum v - rate g;  params := params + v, or with Nesterov's look-ahead
+    params := params + momentum v - rate g.
 
     v : velocity; g : gradient.
 
@@ -77,7 +78,7 @@ class SGD(Optimizer):
         velocity = state["velocity"]
         momentum = constant(self.momentum, params.dtype)
 
-        multiply(grads, scalar_of_one(factor), grads)
+        multiply(grads, as_scalar_if_single(factor), grads)
         multiply(velocity, momentum, velocity)
         subtract(velocity, grads, velocity)
         if self.nesterov:
@@ -92,8 +93,8 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adaptive moments: steps of about the learning rate, whatever the scale of the gradient.
 
-    m <- beta_1 m + (1 - beta_1) g;  v <- beta_2 v + (1 - beta_2) g^2;  t <- t + 1;
-    params <- params - rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon).
+    m := beta_1 m + (1 - beta_1) g;  v := beta_2 v + (1 - beta_2) g^2;  t := t + 1;
+    params := params - rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon).
 
     m, v : running means of the gradient and of its square; t : steps taken; g : gradient.
 
@@ -133,7 +134,8 @@ class Adam(Optimizer):
         if one_by_one:
             call(self._correct_each, state, rate, factor)
         else:
-            # Arrays without dimensions stay float64 beside float32 arrays; Python's numbers do not.
+            # In float64, so that factor is rounded once: Python's numbers would become float32
+            # beside a float32 array; arrays without dimensions do not.
             numbers = np.empty(()), np.empty(())
             call(self._correct_all, state, rate, factor, *numbers, np.empty(rate.shape))
 
@@ -145,7 +147,7 @@ class Adam(Optimizer):
         update_mean_of_squares(v, grads, self.beta_2)
         sqrt(v, scratch)
         add(scratch, constant(self.epsilon, params.dtype), scratch)
-        multiply(m, scalar_of_one(factor), grads)
+        multiply(m, as_scalar_if_single(factor), grads)
         divide(grads, scratch, grads)
         subtract(params, grads, params)
 
@@ -182,7 +184,7 @@ def _bias_corrected(rate: float, beta_1: float, beta_2: float, t: int) -> float:
 class AdamW(Adam):
     """Adam with decoupled weight decay.
 
-    weights <- (1 - rate weight_decay) weights;  then Adam's step. Adam divides the gradient of an
+    weights := (1 - rate weight_decay) weights;  then Adam's step. Adam divides the gradient of an
     L2 penalty by the gradient's size; here all weights shrink at the same rate. Biases do not.
 
     Source: Loshchilov and Hutter, ICLR 2019 (arXiv 1711.05101), algorithm 2.
@@ -215,7 +217,7 @@ class NAdam(Adam):
     """Adam with Nesterov momentum.
 
     mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2);  with M_t the product of mu_1 ... mu_t,
-    params <- params - rate sqrt(1 - beta_2^t) ((1 - mu_t) g / (1 - M_t)
+    params := params - rate sqrt(1 - beta_2^t) ((1 - mu_t) g / (1 - M_t)
     + mu_(t+1) m / (1 - M_(t+1))) / (sqrt(v) + epsilon).
 
     m, v, g, t : as :class:`Adam`.
@@ -265,10 +267,10 @@ class NAdam(Adam):
         """Count the step; factor := what multiplies g and m."""
         state["t"] = t = state["t"] + 1
         mu, mu_next = (
-            self.beta_1 * (1 - 0.5 * power(0.96, step * self.momentum_decay)) for step in (t, t + 1)
+            self.beta_1 * (1 - 0.5 * exact_power(0.96, n * self.momentum_decay)) for n in (t, t + 1)
         )
         state["mu_product"] = product = state["mu_product"] * mu
-        scale = rate * np.sqrt(1 - power(self.beta_2, t))
+        scale = rate * np.sqrt(1 - exact_power(self.beta_2, t))
         factor[..., :1] = scale * (1 - mu) / (1 - product)
         factor[..., 1:] = scale * mu_next / (1 - product * mu_next)
 
@@ -277,7 +279,7 @@ class NAdam(Adam):
 class RMSprop(Optimizer):
     """Steps divided by the root of the running mean of squared gradients.
 
-    v <- rho v + (1 - rho) g^2;  params <- params - rate g / (sqrt(v) + epsilon);  g : gradient.
+    v := rho v + (1 - rho) g^2;  params := params - rate g / (sqrt(v) + epsilon);  g : gradient.
 
     Source: Hinton, lecture 6e of "Neural networks for machine learning" (2012).
 
@@ -305,7 +307,7 @@ class RMSprop(Optimizer):
     def step(
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
     ) -> None:
-        multiply(grads, scalar_of_one(factor), scratch)
+        multiply(grads, as_scalar_if_single(factor), scratch)
         update_mean_of_squares(state["v"], grads, self.rho)
         _divided_step(params, scratch, state["v"], self.epsilon, grads)
 
@@ -314,7 +316,7 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Steps divided by the root of the sum of all squared gradients, which only grows.
 
-    s <- s + g^2;  params <- params - rate g / (sqrt(s) + epsilon);  g : gradient.
+    s := s + g^2;  params := params - rate g / (sqrt(s) + epsilon);  g : gradient.
 
     Source: Duchi, Hazan and Singer, JMLR 12 (2011), section 1.
 
@@ -339,14 +341,14 @@ class Adagrad(Optimizer):
         self, params: Array, grads: Array, state: OptimizerState, factor: Array, scratch: Array
     ) -> None:
         s = state["s"]
-        multiply(grads, scalar_of_one(factor), scratch)
+        multiply(grads, as_scalar_if_single(factor), scratch)
         multiply(grads, grads, grads)
         add(s, grads, s)
         _divided_step(params, scratch, s, self.epsilon, grads)
 
 
 def _divided_step(params: Array, change: Array, v: Array, epsilon: Any, scratch: Array) -> None:
-    """params <- params - change / (sqrt(v) + epsilon); change and scratch are overwritten."""
+    """params := params - change / (sqrt(v) + epsilon); change and scratch are overwritten."""
     sqrt(v, scratch)
     add(scratch, constant(epsilon, v.dtype), scratch)
     divide(change, scratch, change)

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from bpestimator.nn.checks import check_range, power
+from bpestimator.nn.checks import check_range
 from bpestimator.nn.declared import Declared
+from bpestimator.nn.powers import exact_power
 
 
 class Clock(NamedTuple):
@@ -92,7 +93,9 @@ class Schedule(Declared):
         Parameters
         ----------
         initial : float, or ndarray of shape lead + (1,)
-            ``learning_rate_init``, divided at each stall so far.
+            ``learning_rate_init``, divided at each stall so far. A float in :meth:`rates`; in
+            training always an array, which may not be changed: of shape (1,) for one model, and
+            with an entry for each of the models that train in lockstep.
         clock : Clock
         """
         raise self.must_define("rate")
@@ -173,7 +176,7 @@ class InvScaling(Schedule):
     def rate(self, initial: Any, clock: Clock) -> Any:
         if clock.epoch == 0:
             return initial
-        return initial / power(clock.samples + 1, self.power_t)
+        return initial / exact_power(clock.samples + 1, self.power_t)
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ def product(a: Array | Rows, b: Array, out: Array, ws: Workspace) -> None:
         if not ws.splits_products:
             times(a, b, out)
             return
-        for rows in _slices(len(a), b.size):
-            times(a[rows], b, out[rows])
+        for some in _slices(len(a), b.size):
+            times(a[some], b, out[some])
     elif a.shape[-1] == 1:
         # An outer product: NumPy computes it without BLAS, which takes five times as long as
         # BLAS takes for two columns, the second of them zeros.
