@@ -1,7 +1,7 @@
 """Diagnostics: measures of the last step of an epoch, layer by layer.
 
-For the weights W_k of layer k (1 is next to the features), the step's gradient dW_k and its
-change of W_k:
+For the weights W_k of layer k (1 is next to the features, layer 0 in the code), the step's gradient
+dW_k and its change of W_k:
 
 gradient_norm_k : |dW_k|, the penalty's share included; far below the last layer's where gradients
     vanish
@@ -25,7 +25,7 @@ from bpestimator.nn.recording import call, copyto
 from bpestimator.training.objective import Objective
 
 # That is |z| > 2.99 for tanh, and > 4.58 for the logistic function, whose f' is at most 1/4.
-FLAT = 0.01
+IDLE = 0.01
 
 
 class Diagnostics:
@@ -38,26 +38,26 @@ class Diagnostics:
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        flat = objective.flat
-        self._before = empty_buffer(flat.shape, flat.dtype)
-        self._gradient = empty_buffer(flat.shape, flat.dtype)
+        params = objective.params
+        self._before = empty_buffer(params.shape, params.dtype)
+        self._gradient = empty_buffer(params.shape, params.dtype)
         self._rows = 0
 
     def keep_parameters(self, rows: int) -> None:
         """Called first in a step on a batch of that many rows."""
         call(setattr, self, "_rows", rows)
-        copyto(self._before, self._objective.flat)
+        copyto(self._before, self._objective.params)
 
-    def keep_gradient(self, block: slice) -> None:
-        """Called in a step when a block of its gradient is complete."""
-        copyto(self._gradient[..., block], self._objective.grad[..., block])
+    def keep_gradient(self, segment: slice) -> None:
+        """Called in a step when a segment of its gradient is complete."""
+        copyto(self._gradient[..., segment], self._objective.grad[..., segment])
 
     def measure(self) -> dict[str, Array]:
         """Each measure of the last step, of shape lead."""
         bind = self._objective.spec.layout.bind
         measures: dict[str, Any] = {}
         gradients, befores, afters = (
-            bind(flat).weights for flat in (self._gradient, self._before, self._objective.flat)
+            bind(flat).weights for flat in (self._gradient, self._before, self._objective.params)
         )
         for k, (gradient, before, after) in enumerate(
             zip(gradients, befores, afters, strict=True), start=1
@@ -67,5 +67,5 @@ class Diagnostics:
             change = np.linalg.norm(after - before, axis=(-2, -1))
             measures[f"update_ratio_{k}"] = change / np.linalg.norm(before, axis=(-2, -1))
         for k, derivative in enumerate(self._objective.derivatives(self._rows), start=1):
-            measures[f"idle_units_{k}"] = (np.abs(derivative) < FLAT).all(axis=-2).mean(axis=-1)
+            measures[f"idle_units_{k}"] = (np.abs(derivative) < IDLE).all(axis=-2).mean(axis=-1)
         return measures

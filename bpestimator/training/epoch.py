@@ -11,7 +11,7 @@ from bpestimator.nn.arrays import Array
 from bpestimator.nn.kernels.buffers import empty_buffer
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.nn.recording import Computation
-from bpestimator.training.batches import Batches
+from bpestimator.training.blocks import ALL_MODELS, BatchesInBlocks
 from bpestimator.training.diagnostics import Diagnostics
 from bpestimator.training.objective import Batch, Objective, UnequalBatch, check_total
 from bpestimator.training.rules import TrainingRules
@@ -23,7 +23,7 @@ from bpestimator.training.step import Stepper
 class _SameSize(NamedTuple):
     """Batches of one size, stacked along one more axis: their losses are computed at once.
 
-    models : whose they are, along the leading axis; all where it is ``...``
+    models : whose they are, a slice of the leading axis, or ALL_MODELS
     size : rows of each
     terms : ndarray of shape lead + (batches, size, n_terms)
     y, weight : ndarray of shape (..., batches, size, ...)
@@ -39,10 +39,10 @@ class _SameSize(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """A block of batches: each with its step; and the batches of each size, model by model."""
+    """A block of batches: each with its step; and the batches of each size, part by part."""
 
     steps: list[tuple[Batch | UnequalBatch, Computation]]
-    sizes: list[list[_SameSize]]
+    groups: list[list[_SameSize]]
 
 
 class EpochTrainer:
@@ -55,7 +55,7 @@ class EpochTrainer:
     """
 
     def __init__(
-        self, spec: NetworkSpec, batches: Batches, rules: TrainingRules, state: TrainState
+        self, spec: NetworkSpec, batches: BatchesInBlocks, rules: TrainingRules, state: TrainState
     ) -> None:
         self._batches, self._state, self._schedule = batches, state, rules.schedule
         self._initial_rate = state.initial_rate.view()
@@ -68,18 +68,22 @@ class EpochTrainer:
         n_terms, n_layers = spec.loss.n_terms(spec.sizes[-1]), len(spec.sizes) - 1
         self._terms = empty_buffer((*lead, batches.block_size, n_terms), dtype)
         self._blocks = {
-            sizes: self._block(block, max(sizes), np.empty((*lead, n_layers, len(block)), dtype))
-            for sizes, block in batches.blocks.items()
+            rows_by_part: self._block(
+                block, max(rows_by_part), np.empty((*lead, n_layers, len(block)), dtype)
+            )
+            for rows_by_part, block in batches.blocks.items()
         }
 
     def _block(self, batches: list[Batch | UnequalBatch], rows: int, norms: Array) -> _Block:
         starts = [*range(0, rows, self._batches.batch_size), rows]
-        parts = [slice(start, end) for start, end in pairwise(starts)]
+        of_each = list(zip(batches, pairwise(starts), strict=True))
         steps = [
-            Computation(self._stepper.take, batch, self._terms[..., part, :], norms[..., k])
-            for k, (batch, part) in enumerate(zip(batches, parts, strict=True))
+            Computation(
+                self._stepper.train_on, batch, self._terms[..., start:end, :], norms[..., k]
+            )
+            for k, (batch, (start, end)) in enumerate(of_each)
         ]
-        sizes = [_sizes_of(batch, part) for batch, part in zip(batches, parts, strict=True)]
+        sizes = [_rows_by_part(batch, end - start) for batch, (start, end) in of_each]
         groups = []
         for same in dict.fromkeys(sizes):  # one size, and perhaps a shorter last batch
             first, count = sizes.index(same), sizes.count(same)
@@ -87,7 +91,7 @@ class EpochTrainer:
             groups.append(
                 [
                     self._same_size(models, size, starts[first], of_batches)
-                    for models, size in zip(_models_of(batches[first]), same, strict=True)
+                    for models, size in zip(_models_by_part(batches[first]), same, strict=True)
                 ]
             )
         return _Block(list(zip(batches, steps, strict=True)), groups)
@@ -97,7 +101,8 @@ class EpochTrainer:
         norms = norms[models]
         count = norms.shape[-1]
         rows = slice(start, start + count * size)
-        *lead, _, n_terms = (terms := self._terms[models]).shape
+        terms = self._terms[models]
+        *lead, _, n_terms = terms.shape
         terms = terms[..., rows, :].reshape(*lead, count, size, n_terms)
         y, weight = self._batches.by_batch(models, rows, count)
         return _SameSize(models, size, terms, y, weight, norms)
@@ -108,17 +113,17 @@ class EpochTrainer:
         per_step, n_steps = self._schedule.per_step, self._batches.n_steps
         self._set_rate(state.clock)
         losses, taken = [], 0
-        for sizes in self._batches.epoch(state.streams):
-            block = self._blocks[sizes]
+        for rows_by_part in self._batches.epoch(state.streams):
+            block = self._blocks[rows_by_part]
             for batch, step in block.steps:
                 if weighted and not batch.total.any():
                     check_total(batch)
-                    continue  # rows of weight 0 change nothing
+                    continue  # its gradient would be 0 / 0: no step
                 if per_step:
                     self._set_rate(state.clock.at(taken, n_steps))
                     taken += 1
                 step()
-            for group in block.sizes:
+            for group in block.groups:
                 losses.append(self._losses_of(group))
         n_rows = self._batches.n_rows_of_models
         state.clock = state.clock.after(n_rows)
@@ -157,7 +162,7 @@ class EpochTrainer:
     def _losses(self, group: _SameSize) -> Any:
         """As :meth:`_losses_of`, for the models of one part."""
         models, size, terms, y, weight, norms = group
-        objective = self._objective if models is ... else self._objective.of_models(models)
+        objective = self._objective if models is ALL_MODELS else self._objective.of_models(models)
         if weight is None:
             return size * objective.value(terms, y, None, norms, size)
         totals = np.add.reduce(weight, -1)
@@ -165,13 +170,15 @@ class EpochTrainer:
         return np.where(totals == 0, 0.0, losses)
 
 
-def _models_of(batch: Batch | UnequalBatch) -> list[Any]:
+def _models_by_part(batch: Batch | UnequalBatch) -> list[Any]:
     """The models of each part of a batch; all of them where it has but one."""
-    return [models for models, _ in batch.parts] if isinstance(batch, UnequalBatch) else [...]
+    if isinstance(batch, UnequalBatch):
+        return [models for models, _ in batch.parts]
+    return [ALL_MODELS]
 
 
-def _sizes_of(batch: Batch | UnequalBatch, rows: slice) -> tuple[int, ...]:
-    """The rows of each part of a batch."""
+def _rows_by_part(batch: Batch | UnequalBatch, rows: int) -> tuple[int, ...]:
+    """The rows of each part of a batch; those given where it has but one."""
     if isinstance(batch, UnequalBatch):
         return tuple(part.y.shape[1] for _, part in batch.parts)
-    return (rows.stop - rows.start,)
+    return (rows,)

@@ -125,7 +125,7 @@ class FullBatch:
 
     def __call__(self, params: Array) -> tuple[Any, Array]:
         """Loss of shape lead and a new array with its gradient, of shape lead + (P,)."""
-        np.copyto(self._objective.flat, params)
+        np.copyto(self._objective.params, params)
         self._write_gradient()
         _, y, weight, total = self._batch
         one_batch = self._objective.value(

@@ -1,9 +1,10 @@
 """Lockstep: train many models at once, each with the same bits as alone.
 
 In small networks, calling NumPy takes as long as computing. Models with the same layer sizes and
-the same number of rows are stacked along a leading axis, so that one call computes for all.
-Their rows, the order of these and the initial weights may differ; of the hyperparameters, only
-numbers that no code branches on: see :func:`stacked`.
+the same number of batches of one size are stacked along a leading axis, so that one call computes
+for all; only the last batch may differ in its rows. Their rows, the order of these and the initial
+weights may differ; of the hyperparameters, only numbers that no code branches on: see
+:func:`stacked`.
 
 Measured per model and step, against one model at a time: 2 times faster at 5 models of 100
 units on batches of 50 x 4, 1.2 times on batches of 200 x 64. Beyond the cache it is slower.
@@ -20,6 +21,7 @@ import numpy as np
 
 from bpestimator.nn.network import NetworkSpec
 from bpestimator.training.batches import Batches
+from bpestimator.training.blocks import BatchesInBlocks
 from bpestimator.training.rules import TrainingRules
 from bpestimator.training.stacked_batches import StackedBatches
 from bpestimator.training.stacking import some_models
@@ -37,7 +39,7 @@ LEAVING_SHARE = 0.2
 class Ended(NamedTuple):
     """A model that has left the group.
 
-    number : its place in the group
+    number : its place in the group that training began with
     state : its own state, as if it had trained alone
     reason : why it stopped
     """
@@ -50,7 +52,8 @@ class Ended(NamedTuple):
 def group_size(spec: NetworkSpec, batch_size: int, itemsize: int) -> int:
     """The number of models that fit in ``GROUP_BYTES``, perhaps 0.
 
-    Each has three buffers of a batch's units, and five of its parameters.
+    Each has three buffers of a batch's units, and five of its parameters' shape (params, grad,
+    scratch, m, v).
     """
     entries = 3 * batch_size * sum(spec.sizes[1:]) + 5 * spec.layout.n_parameters
     return int(GROUP_BYTES // (entries * itemsize))
@@ -106,10 +109,11 @@ def train_in_lockstep(
     KeyboardInterrupt
         Models still in the group are lost.
     """
+    # A model's number is its place in this group; its place changes whenever others leave.
     models = np.arange(len(state.runs))
     last_epoch = state.runs[0].n_iter + rules.max_epochs
     while models.size:
-        stopped: dict[int, TrainState] = {}
+        stopped_states: dict[int, TrainState] = {}  # by place
         reason = train(
             spec,
             _side_by_side(batches, state, as_array=rules.drops_features),
@@ -117,19 +121,19 @@ def train_in_lockstep(
             state,
             validate=validate,
             listener=None if listener is None else listener(models.size),
-            stopped=stopped,
+            stopped_states=stopped_states,
             enough=max(1, int(LEAVING_SHARE * models.size)),
         )
         if reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
-        kept = np.array([k for k in range(models.size) if k not in stopped], int)
+        kept = np.array([k for k in range(models.size) if k not in stopped_states], int)
         left = last_epoch - max(run.n_iter for run in state.runs)
         over = left == 0 or reason is StopReason.MAX_TIME
         # Where a model stops in the last epoch, ``reason`` is the reason of that one alone.
         reason = reason if reason is StopReason.MAX_TIME else StopReason.MAX_EPOCHS
         for place, number in enumerate(models.tolist()):
-            if place in stopped:
-                yield Ended(number, stopped[place], _reason(state.runs[place]))
+            if place in stopped_states:
+                yield Ended(number, stopped_states[place], _reason(state.runs[place]))
             elif over:
                 yield Ended(number, state.of(place), reason)
         if over:
@@ -140,7 +144,9 @@ def train_in_lockstep(
         models, state = models[kept], _some_states(state, kept)
 
 
-def _side_by_side(batches: Sequence[Batches], state: TrainState, *, as_array: bool) -> Batches:
+def _side_by_side(
+    batches: Sequence[Batches], state: TrainState, *, as_array: bool
+) -> BatchesInBlocks:
     if all(one is batches[0] for one in batches):
         return batches[0]
     return StackedBatches(batches, state.streams, as_array=as_array)

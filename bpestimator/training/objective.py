@@ -17,7 +17,7 @@ from bpestimator.training.dropout import Dropout
 from bpestimator.training.penalties import L2, squared_norms
 from bpestimator.training.stacking import some_models
 
-ALL = slice(None)
+ALL_PARAMETERS = slice(None)
 
 
 class Batch(NamedTuple):
@@ -40,7 +40,7 @@ class UnequalBatch(NamedTuple):
     """Batches of several models, which differ in their number of rows.
 
     parts : for each number of rows, the models (a slice of the leading axis) and their batch
-    weight : the weights of the first part, or None
+    weight : the weights of the first part, or None: only says whether there are weights
     total : ndarray of shape lead + (1,)
         Total weight of each model's rows.
     """
@@ -60,19 +60,19 @@ def check_total(batch: Batch | UnequalBatch) -> None:
 
 
 class Objective:
-    """Penalised loss of batches at ``flat``, and its gradient.
+    """Penalised loss of batches at ``params``, and its gradient.
 
     Parameters
     ----------
     spec : NetworkSpec
-    flat : ndarray of shape lead + (P,)
+    params : ndarray of shape lead + (P,)
         The parameters; the gradient is computed where they are, so change them in place.
     penalty : L2
     dropout : Dropout or None, default=None
     generators : sequence of numpy.random.Generator, default=()
         The generators of ``dropout``, one per model; models may share one.
     layout : Layout or None, default=None
-        Where parameters lie in ``flat``; None for the network's own.
+        Where each layer's lie in ``params``; None for the network's own.
     grad : ndarray of shape lead + (P,), default=None
         The array to write the gradient to; None for a new one.
 
@@ -87,7 +87,7 @@ class Objective:
     def __init__(
         self,
         spec: NetworkSpec,
-        flat: Array,
+        params: Array,
         penalty: L2,
         dropout: Dropout | None = None,
         generators: Sequence[np.random.Generator] = (),
@@ -95,17 +95,17 @@ class Objective:
         grad: Array | None = None,
     ) -> None:
         self.spec = spec
-        self.flat = flat
+        self.params = params
         self.penalty = penalty
         self._dropout, self._generators = dropout, generators
-        self.grad = empty_buffer(flat.shape, flat.dtype) if grad is None else grad
-        self.scratch = empty_buffer(flat.shape, flat.dtype)
+        self.grad = empty_buffer(params.shape, params.dtype) if grad is None else grad
+        self.scratch = empty_buffer(params.shape, params.dtype)
         self._workspaces: dict[int, Workspace] = {}
         self._of_some: dict[tuple[int, int], Objective] = {}
         layout = spec.layout if layout is None else layout
-        self._params, self._grads = layout.bind(flat), layout.bind(self.grad)
-        lead = flat.shape[:-1]
-        self._layers = [weights.reshape((*lead, -1)) for weights in self._params.weights]
+        self._views, self._grad_views = layout.bind(params), layout.bind(self.grad)
+        lead = params.shape[:-1]
+        self._layers = [weights.reshape((*lead, -1)) for weights in self._views.weights]
 
     def write_norms(self, out: Array) -> None:
         """Write the squared norm of each layer's weights, of shape lead + (layers,)."""
@@ -137,20 +137,21 @@ class Objective:
         raw = ws.outputs[-1]
         if self._dropout is not None:
             self._dropout.draw(batch.x, ws, self._generators)
-        forward(batch.x, self._params, spec, ws)
+        forward(batch.x, self._views, spec, ws)
         spec.loss.backward(raw, batch.y, terms, spec.output_activation, ws)
+        delta = raw  # the loss turned it into delta
         if batch.weight is not None:
-            multiply(raw, batch.weight[..., None], raw)
-        backward(batch.x, self._params, self._grads, spec, ws)
+            multiply(delta, batch.weight[..., None], delta)
+        backward(batch.x, self._views, self._grad_views, spec, ws)
 
     def of_models(self, models: slice) -> Objective:
         """The objective of some models, along the leading axis; it shares the arrays of all."""
         key = models.start, models.stop
         if key not in self._of_some:
-            n_models = len(self.flat)
+            n_models = len(self.params)
             self._of_some[key] = Objective(
                 self.spec,
-                self.flat[models],
+                self.params[models],
                 some_models(self.penalty, models, n_models),
                 some_models(self._dropout, models, n_models),
                 self._generators[models],
@@ -158,25 +159,25 @@ class Objective:
             )
         return self._of_some[key]
 
-    def finish_gradient(self, batch: Batch | UnequalBatch, block: slice = ALL) -> None:
-        """Add the penalty to a block of the summed gradient, and divide by the total weight."""
-        weights = self.weights_in(block)
-        start, size = block.start or 0, weights.shape[-1]
+    def finish_gradient(self, batch: Batch | UnequalBatch, segment: slice = ALL_PARAMETERS) -> None:
+        """Add the penalty to a segment of the summed gradient, and divide by the total weight."""
+        weights = self.weights_in(segment)
+        start, size = segment.start or 0, weights.shape[-1]
         if size:
             self.penalty.add_gradient(
                 weights, self.grad[..., start : start + size], self.scratch[..., :size]
             )
-        grad = self.grad[..., block]
+        grad = self.grad[..., segment]
         if batch.weight is None and batch.total.ndim == 0 and np.frexp(batch.total)[0] == 0.5:
             # A power of two: multiplying by its inverse gives the same bits in half the time.
             multiply(grad, constant(1 / batch.total, grad.dtype), grad)
         else:
             divide(grad, batch.total, grad)
 
-    def weights_in(self, block: slice) -> Array:
-        """The weights in a block of parameters: those that the penalty concerns."""
-        start, stop, _ = block.indices(self.flat.shape[-1])
-        return self.flat[..., start : min(stop, self.spec.layout.n_weights)]
+    def weights_in(self, segment: slice) -> Array:
+        """The weights in a segment of the parameters: those that the penalty concerns."""
+        start, stop, _ = segment.indices(self.params.shape[-1])
+        return self.params[..., start : min(stop, self.spec.layout.n_weights)]
 
     def derivatives(self, rows: int) -> list[Array]:
         """f'(z) of each hidden layer, in the last batch of that many rows.
@@ -208,7 +209,7 @@ class Objective:
     def _workspace(self, rows: int) -> Workspace:
         """The buffers that all batches of that many rows share."""
         if rows not in self._workspaces:
-            lead, dtype = self.flat.shape[:-1], self.flat.dtype
+            lead, dtype = self.params.shape[:-1], self.params.dtype
             self._workspaces[rows] = Workspace(self.spec.sizes, rows, lead, dtype)
         self._workspaces[rows].rewind()
         return self._workspaces[rows]

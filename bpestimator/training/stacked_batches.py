@@ -13,6 +13,7 @@ from bpestimator.nn.kernels.bias_trick import append_ones
 from bpestimator.nn.kernels.buffers import empty_buffer
 from bpestimator.nn.kernels.products import SharedRows
 from bpestimator.training.batches import Batches
+from bpestimator.training.blocks import ALL_MODELS, BatchesInBlocks
 from bpestimator.training.objective import Batch, UnequalBatch
 from bpestimator.training.streams import RandomStream
 
@@ -21,7 +22,7 @@ from bpestimator.training.streams import RandomStream
 REPEATED_BYTES = 4096
 
 
-class StackedBatches(Batches):
+class StackedBatches(BatchesInBlocks):
     """The batches of several models that train in lockstep.
 
     Rows that several models take in the same order are gathered once. The last batches of models
@@ -37,6 +38,13 @@ class StackedBatches(Batches):
         One per model; those that :meth:`epoch` will be called with.
     as_array : bool, default=False
         Whether the rows of a batch have to be one array.
+
+    Attributes
+    ----------
+    y, weight : ndarray of shape (models, block_size, ...)
+        The buffers of a block's targets and weights; weight may be None.
+
+    All others are those of :class:`bpestimator.training.blocks.BatchesInBlocks`.
     """
 
     def __init__(
@@ -47,17 +55,21 @@ class StackedBatches(Batches):
         as_array: bool = False,
     ) -> None:
         first = members[0]
-        self._members_of = dict(zip(streams, members, strict=True))
-        self._shuffle, self.epochs = first._shuffle, first.epochs
-        self.all_x, self.first_units = first.all_x, first.first_units
+        self._member_of = dict(zip(streams, members, strict=True))
         self._parts = _parts(members)
-        self.batch_size = max(one.batch_size for one in members)
-        self.n_rows, self.n_steps = max(n for _, n in self._parts), first.n_steps
         numbers = {stream: number for number, stream in enumerate(dict.fromkeys(streams))}
         of_models = [numbers[stream] for stream in streams]
         sources = [(one.rows_key, k) for one, k in zip(members, of_models, strict=True)]
         bytes_per_row = first.all_x.shape[1] * first.all_x.itemsize
-        self.block_size = self._whole_batches(bytes_per_row * len(set(sources)))
+        super().__init__(
+            first.all_x,
+            n_rows=max(n_rows for _, n_rows in self._parts),
+            n_steps=first.n_steps,
+            batch_size=max(one.batch_size for one in members),
+            epochs=first.epochs,
+            first_units=first.first_units,
+            bytes_per_row=bytes_per_row * len(set(sources)),
+        )
 
         def gathered(arrays: list[Array], ones: int = 0) -> _Gathered:
             return _Gathered(arrays, members, of_models, self.block_size, ones=ones)
@@ -79,30 +91,31 @@ class StackedBatches(Batches):
         models = [models.stop - models.start for models, _ in self._parts]
         return np.repeat([n_rows for _, n_rows in self._parts], models)[:, None]
 
-    def _sizes_of_block(self, start: int) -> tuple[int, ...]:
+    def _rows_by_part(self, start: int) -> tuple[int, ...]:
         return tuple(min(self.block_size, n_rows - start) for _, n_rows in self._parts)
 
     def _batch_sizes(self) -> set[int]:
         last = {n_rows - (self.n_steps - 1) * self.batch_size for _, n_rows in self._parts}
         return last | ({self.batch_size} if self.n_steps > 1 else set())
 
-    def _view(self, start: int, sizes: tuple[int, ...]) -> Batch | UnequalBatch:
-        if len(set(sizes)) == 1:
-            return self._part(slice(0, len(self.y)), slice(start, start + sizes[0]))
+    def _view(self, start: int, rows_by_part: tuple[int, ...]) -> Batch | UnequalBatch:
+        if len(set(rows_by_part)) == 1:  # equally long: one plain batch
+            return self._part(slice(0, len(self.y)), slice(start, start + rows_by_part[0]))
         parts = [
             (models, self._part(models, slice(start, start + size)))
-            for (models, _), size in zip(self._parts, sizes, strict=True)
+            for (models, _), size in zip(self._parts, rows_by_part, strict=True)
         ]
-        total = np.empty((len(self.y), 1), self.all_x.dtype)
+        total = np.empty((len(self.y), 1), self._dtype)
         for models, part in parts:
             total[models] = part.total
         if self.weight is not None:
+            # Each block refills the totals of the parts, which must be views of the batch's.
             parts = [(models, part._replace(total=total[models])) for models, part in parts]
         return UnequalBatch(parts, parts[0][1].weight, total)
 
     def _part(self, models: slice, rows: slice) -> Batch:
         """The batch of some models, as views of the buffers."""
-        size, dtype = rows.stop - rows.start, self.all_x.dtype
+        size, dtype = rows.stop - rows.start, self._dtype
         x = self._x.shared(models, rows) if self._shared else self._x.repeated[models, rows]
         x, y = self._as_rows(x, size), self.y[models, rows]
         if self.weight is None:
@@ -110,20 +123,20 @@ class StackedBatches(Batches):
         return Batch(x, y, self.weight[models, rows], np.empty((len(y), 1), dtype))
 
     def by_batch(self, models: Any, rows: slice, count: int) -> tuple[Array, Array | None]:
-        models = slice(None) if models is ... else models
+        models = slice(None) if models is ALL_MODELS else models
         y, weight = self.y[models, rows], self.weight
         y = y.reshape(len(y), count, -1, *y.shape[2:])
         return y, None if weight is None else weight[models, rows].reshape(len(y), count, -1)
 
     def _next_order(self, stream: RandomStream) -> Array:
-        return self._members_of[stream]._next_order(stream)
+        return self._member_of[stream]._next_order(stream)
 
-    def _fill(self, places_of_streams: list[Array], sizes: tuple[int, ...]) -> None:
+    def _fill(self, places_of_streams: list[Array], rows_by_part: tuple[int, ...]) -> None:
         self._x.take(places_of_streams, repeat=not self._shared)
         self._y.take(places_of_streams)
         if self._weight is not None:
             self._weight.take(places_of_streams)
-            for batch in self.blocks[sizes]:
+            for batch in self.blocks[rows_by_part]:
                 for part in _batches_in(batch):
                     assert part.weight is not None
                     np.add.reduce(part.weight, -1, out=part.total, keepdims=True)
@@ -135,16 +148,16 @@ def _batches_in(batch: Batch | UnequalBatch) -> list[Batch]:
 
 def _parts(members: Sequence[Batches]) -> list[tuple[slice, int]]:
     """Which models have how many rows."""
-    runs = [(n_rows, len(list(run))) for n_rows, run in groupby(one.n_rows for one in members)]
-    if len(runs) > len({n_rows for n_rows, _ in runs}):
+    counts = [(n_rows, len(list(one))) for n_rows, one in groupby(one.n_rows for one in members)]
+    if len(counts) > len({n_rows for n_rows, _ in counts}):
         raise ValueError(
             "Models with one number of rows must follow one another. Got "
-            f"{[n_rows for n_rows, _ in runs]}: sort them by their rows."
+            f"{[n_rows for n_rows, _ in counts]}: sort them by their rows."
         )
-    ends = accumulate((count for _, count in runs), initial=0)
+    ends = accumulate((count for _, count in counts), initial=0)
     return [
         (slice(start, end), n_rows)
-        for (start, end), (n_rows, _) in zip(pairwise(ends), runs, strict=True)
+        for (start, end), (n_rows, _) in zip(pairwise(ends), counts, strict=True)
     ]
 
 
@@ -190,11 +203,14 @@ class _Gathered:
         self.repeated = empty_buffer((n_models, *shape), dtype) if self.has_sharers else self._once
 
     def shared(self, models: slice, rows: slice) -> SharedRows:
-        """Some rows of some models, with a part for each run of models that share them."""
+        """Some rows of some models, with a part for consecutive models that share them."""
         places = enumerate(self._which[models].tolist())
-        runs = [(which, list(run)) for which, run in groupby(places, key=lambda one: one[1])]
+        sharers = [(which, list(some)) for which, some in groupby(places, key=lambda one: one[1])]
         return SharedRows(
-            [(slice(run[0][0], run[-1][0] + 1), self._once[which, rows]) for which, run in runs]
+            [
+                (slice(some[0][0], some[-1][0] + 1), self._once[which, rows])
+                for which, some in sharers
+            ]
         )
 
     def take(self, places_of_streams: list[Array], *, repeat: bool = True) -> None:

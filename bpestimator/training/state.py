@@ -43,7 +43,7 @@ class Run:
         Epochs in a row without an improvement of at least ``tol``.
     diverged : bool
         Whether the loss became infinite, NaN, or far larger than the first.
-    reached : bool
+    first_epoch_was_finite : bool
         Whether the first epoch of this call has ended with finite parameters.
     start_params : ndarray of shape (P,) or None
         The parameters before the latest epoch.
@@ -64,7 +64,7 @@ class Run:
     best_params: Array | None = None
     stalled: int = 0
     diverged: bool = False
-    reached: bool = False
+    first_epoch_was_finite: bool = False
     start_params: Array | None = None
     safe_params: Array | None = None
     lowest_loss: float = inf
@@ -115,7 +115,7 @@ class Run:
     def begin_epoch(self, params: Array) -> None:
         """Keep the parameters that an epoch starts from."""
         if self.n_iter == 1:
-            self.reached = bool(np.isfinite(params).all())
+            self.first_epoch_was_finite = bool(np.isfinite(params).all())
         if self.start_params is None:
             self.start_params = params.copy()
         else:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from bpestimator.nn.arrays import Array
-from bpestimator.training.blocks import block_of, blocks
 from bpestimator.training.clipping import clip
 from bpestimator.training.diagnostics import Diagnostics
 from bpestimator.training.objective import Batch, Objective, UnequalBatch
 from bpestimator.training.rules import TrainingRules
+from bpestimator.training.segments import segment_of, segments
 from bpestimator.training.state import TrainState
 
 
@@ -45,8 +45,8 @@ class Stepper:
         self.rate = np.empty((*lead, 1), dtype)
         self._factor = np.empty((*lead, rules.optimizer.n_factors), dtype)
 
-    def take(self, batch: Batch | UnequalBatch, terms: Array, norms: Array) -> None:
-        """Move the parameters by one batch.
+    def train_on(self, batch: Batch | UnequalBatch, terms: Array, norms: Array) -> None:
+        """Take the step of one batch.
 
         Parameters
         ----------
@@ -56,7 +56,8 @@ class Stepper:
         norms : ndarray of shape lead + (layers,)
             Receives the squared norm of each layer's weights before the step.
         """
-        objective, clips = self._objective, np.isfinite(self._max_grad_norm).any()
+        objective = self._objective
+        clips = np.isfinite(self._max_grad_norm).any()  # decided once, when the step is recorded
         if self._diagnostics is not None:
             self._diagnostics.keep_parameters(terms.shape[-2])
         objective.write_norms(norms)
@@ -65,28 +66,28 @@ class Stepper:
             objective.finish_gradient(batch)
             clip(objective.grad, self._max_grad_norm)
         self._optimizer.begin(self._state.optimizer, self.rate, self._factor)
-        for block in self._blocks():
+        for segment in self._segments():
             if not clips:
-                objective.finish_gradient(batch, block)
-            self._move(block)
+                objective.finish_gradient(batch, segment)
+            self._update(segment)
 
-    def _blocks(self) -> Sequence[slice]:
-        """The parts of the parameters that are moved one after the other."""
-        # Plain code may keep numbers in the state, of which each block has a copy.
+    def _segments(self) -> Sequence[slice]:
+        """The segments of the parameters that are updated one after the other."""
+        # Plain code may keep numbers in the state, of which each segment has a copy.
         if self._optimizer.is_plain:
             return [slice(None)]
         params = self._state.params
-        return blocks(params.shape[-1], params.itemsize)
+        return segments(params.shape[-1], params.itemsize)
 
-    def _move(self, block: slice) -> None:
-        """Move a block of the parameters by its gradient."""
+    def _update(self, segment: slice) -> None:
+        """Update a segment of the parameters by its gradient."""
         objective, optimizer, whole = self._objective, self._optimizer, self._state.params
-        params, grads = whole[..., block], objective.grad[..., block]
+        params, grads = whole[..., segment], objective.grad[..., segment]
         scratch = objective.scratch[..., : params.shape[-1]]
         state = self._state.optimizer
         if not optimizer.is_plain:
-            state = block_of(state, block, whole.shape)
+            state = segment_of(state, segment, whole.shape)
         if self._diagnostics is not None:
-            self._diagnostics.keep_gradient(block)
-        optimizer.decay(objective.weights_in(block), self.rate)
+            self._diagnostics.keep_gradient(segment)
+        optimizer.decay(objective.weights_in(segment), self.rate)
         optimizer.step(params, grads, state, self._factor, scratch)

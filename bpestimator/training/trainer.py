@@ -16,16 +16,16 @@ import numpy as np
 
 from bpestimator.nn.arrays import Array
 from bpestimator.nn.network import NetworkSpec
-from bpestimator.training.batches import Batches
+from bpestimator.training.blocks import BatchesInBlocks
 from bpestimator.training.epoch import EpochTrainer
 from bpestimator.training.rules import TrainingRules
 from bpestimator.training.state import Run, TrainState
 from bpestimator.training.stopping import Log, StopReason, Verdict
 
-# Elements in NumPy's own buffers, 8192 by default. Where several rows of an array with gaps, or of
-# a broadcast one, fit in, NumPy copies them there before it computes. Without that, the L2 penalty
-# of stacked models takes a third of the time, and biases and masks an eighth less. With smaller
-# buffers, casting masks costs more than that saves.
+# Elements in NumPy's own buffers, 8192 by default. If several rows of an array with gaps, or of a
+# broadcast one, fit into such a buffer, NumPy copies them there before it computes. Into so small a
+# one they mostly do not fit: the L2 penalty of stacked models takes a third of the time, biases and
+# masks an eighth less. With a smaller one still, casting masks costs more than that saves.
 UFUNC_BUFFER = 1024
 
 
@@ -49,14 +49,14 @@ class Listener(Protocol):
 
 def train(
     spec: NetworkSpec,
-    batches: Batches,
+    batches: BatchesInBlocks,
     rules: TrainingRules,
     state: TrainState,
     *,
     validate: Sequence[Validate] | None = None,
     log: Log | None = None,
     listener: Listener | None = None,
-    stopped: dict[int, TrainState] | None = None,
+    stopped_states: dict[int, TrainState] | None = None,
     enough: int | None = None,
 ) -> StopReason:
     """Advance ``state`` until every model stops or ``rules.max_epochs`` have passed.
@@ -64,7 +64,7 @@ def train(
     Parameters
     ----------
     spec : NetworkSpec
-    batches : Batches
+    batches : Batches or StackedBatches
     rules : TrainingRules
     state : TrainState
         Changed in place. Of several models, one that stops keeps the parameters it
@@ -76,8 +76,8 @@ def train(
     log : callable, optional
         Takes each line of the log.
     listener : Listener, optional
-    stopped : dict, optional
-        Receives the state of each of several models that stops, by its number.
+    stopped_states : dict, optional
+        Receives the state of each of several models that stops, by its place among them.
     enough : int, optional
         Training returns when so many models have stopped; None for all.
 
@@ -85,7 +85,7 @@ def train(
     -------
     StopReason
     """
-    models = _Models(state, rules, validate, log, stopped)
+    models = _Models(state, rules, validate, log, stopped_states)
     hooks = _Hooks(listener)
     enough = len(state.runs) if enough is None else enough
     start = perf_counter()
@@ -119,7 +119,7 @@ def _epochs(
         models.end_epoch(losses, trainer.rates(), now - began, trainer.measures())
         if hooks.end_epoch():
             return StopReason.CALLBACK
-        if len(models.stopped) >= enough:
+        if len(models.kept_parameters) >= enough:
             return StopReason.DIVERGED if models.all_diverged() else StopReason.CONVERGED
         if now - start > rules.max_seconds:
             return StopReason.MAX_TIME
@@ -140,7 +140,7 @@ class _Models:
 
     Attributes
     ----------
-    stopped : list of (ndarray, ndarray)
+    kept_parameters : list of (ndarray, ndarray)
         Of each model that has stopped, its parameters and a copy made then.
     """
 
@@ -150,9 +150,10 @@ class _Models:
         rules: TrainingRules,
         validate: Sequence[Validate] | None,
         log: Log | None,
-        stopped: dict[int, TrainState] | None,
+        stopped_states: dict[int, TrainState] | None,
     ) -> None:
-        self._state, self._rules, self._log, self._states = state, rules, log, stopped
+        self._state, self._rules, self._log = state, rules, log
+        self._stopped_states = stopped_states
         each = [None] * len(state.runs) if validate is None else map(_with_usual_buffer, validate)
         lead = state.params.shape[:-1]
         self._running = {
@@ -161,7 +162,7 @@ class _Models:
                 zip(np.ndindex(lead), state.runs, each, strict=True)
             )
         }
-        self.stopped: list[tuple[Array, Array]] = []
+        self.kept_parameters: list[tuple[Array, Array]] = []
 
     def all_diverged(self) -> bool:
         return all(run.diverged for run in self._state.runs)
@@ -186,23 +187,23 @@ class _Models:
             )
             if self._log is not None:
                 self._log(f"Iteration {run.n_iter}, loss = {loss:.8f}")
-            if _is_finished(model, self._rules, self._log):
+            if _validate_and_decide(model, self._rules, self._log):
                 self._stop(number)
 
     def _stop(self, number: int) -> None:
         params = self._running.pop(number).params
-        self.stopped.append((params, params.copy()))
-        if self._states is not None:
-            self._states[number] = self._state.of(number)
+        self.kept_parameters.append((params, params.copy()))
+        if self._stopped_states is not None:
+            self._stopped_states[number] = self._state.of(number)
 
     def restore(self) -> None:
         """Give models that stopped the parameters that they stopped with."""
-        for params, as_it_stopped in self.stopped:
+        for params, as_it_stopped in self.kept_parameters:
             params[...] = as_it_stopped
 
 
-def _is_finished(model: _Model, rules: TrainingRules, log: Log | None) -> bool:
-    """Validate a model after the epoch just recorded; whether it stops.
+def _validate_and_decide(model: _Model, rules: TrainingRules, log: Log | None) -> bool:
+    """Validate a model after the epoch just recorded; True if it stops.
 
     Keeps the best parameters, and shrinks the rate where the schedule says so.
     """
@@ -259,8 +260,8 @@ def _with_usual_buffer(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of the caller's, whose sums may depend on NumPy's buffer size."""
     size = np.getbufsize()
 
-    def call(*args: Any) -> Any:
+    def wrapper(*args: Any) -> Any:
         with _ufunc_buffer(size):
             return function(*args)
 
-    return call
+    return wrapper

@@ -27,7 +27,7 @@ from bpestimator.training import (
     Validation,
     train,
 )
-from bpestimator.training import batches as batches_module
+from bpestimator.training import blocks as blocks_module
 from bpestimator.training.epoch import EpochTrainer
 from bpestimator.training.schedules import Adaptive, Constant, InvScaling
 
@@ -161,7 +161,7 @@ def test_steps_allocate_no_array(kind, activation):
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix, sp.csc_matrix, sp.csc_array])
 @pytest.mark.parametrize("block_bytes", [1, 2000, 2**20])
 def test_every_row_once_an_epoch_in_the_order_of_the_targets(container, block_bytes, monkeypatch):
-    monkeypatch.setattr(batches_module, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", block_bytes)
     x = np.arange(ROWS * FEATURES, dtype=float).reshape(ROWS, FEATURES)
     y = np.arange(ROWS, dtype=float).reshape(-1, 1)
     batches = Batches(container(x), y, y[:, 0], batch_size=5, shuffle=True)
@@ -195,7 +195,7 @@ def test_block_size_does_not_change_training(monkeypatch):
     spec, x, y = problem()
     found = []
     for block_bytes in (1, 500, 2**20):
-        monkeypatch.setattr(batches_module, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(blocks_module, "BLOCK_BYTES", block_bytes)
         state = fresh_state(spec, Adam())
         run(spec, x, y, state, rules(Adam()), weight=np.linspace(0, 1, ROWS))
         found.append((state.params.tolist(), state.runs[0].loss_curve))

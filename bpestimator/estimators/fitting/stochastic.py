@@ -277,7 +277,9 @@ def _params_to_keep(
         return params, reason
     if judged and run.best_params is not None:
         return run.best_params, StopReason.DIVERGED
-    if not run.reached or run.safe_params is None:  # nothing better than before the call
+    if (
+        not run.first_epoch_was_finite or run.safe_params is None
+    ):  # nothing better than before the call
         return np.full_like(params, nan), StopReason.DIVERGED
     return run.safe_params, StopReason.DIVERGED
 

@@ -55,12 +55,12 @@ def test_each_model_has_its_own_limit(dtype):
 
 
 def test_blocks_see_the_norm_of_the_whole(monkeypatch):
-    from bpestimator.training import blocks
+    from bpestimator.training import segments
 
     params = {"solver": "adam", "max_iter": 3, "batch_size": 30, "max_grad_norm": 0.1}
     whole = weights(regressor(**params).fit(X, Y))
-    monkeypatch.setattr(blocks, "BLOCKED_PARAMETERS", 10)
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 7 * 8)
+    monkeypatch.setattr(segments, "SEGMENTED_PARAMETERS", 10)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 7 * 8)
     assert_array_equal(weights(regressor(**params).fit(X, Y)), whole)
 
 

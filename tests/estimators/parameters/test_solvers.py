@@ -111,12 +111,12 @@ def test_decay_shrinks_weights_and_spares_biases():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_large_networks_take_blocks(name, monkeypatch):
-    from bpestimator.training import blocks
+def test_large_networks_take_segments(name, monkeypatch):
+    from bpestimator.training import segments
 
     whole = weights(fitted(name))
-    monkeypatch.setattr(blocks, "BLOCKED_PARAMETERS", 100)
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 67 * 8)
+    monkeypatch.setattr(segments, "SEGMENTED_PARAMETERS", 100)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 67 * 8)
     assert_array_equal(weights(fitted(name)), whole)
 
 

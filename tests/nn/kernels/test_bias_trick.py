@@ -19,7 +19,7 @@ from bpestimator.nn.kernels.bias_trick import (
 from bpestimator.nn.kernels.products import sum_is_exact, sum_over_batch
 from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.parameters import Layout
-from bpestimator.training import Batches, batches
+from bpestimator.training import Batches, batches, blocks
 
 FLOATS = (np.float64, np.float32)
 SHAPES = list(product([2, 7, 32, 50, 200], [1, 2, 4, 5, 13, 30], [2, 3, 32, 100]))
@@ -97,7 +97,7 @@ ONES_FOR_LONG = {"batch_size": 50, "shuffle": True, "first_units": 6, "epochs": 
     ids=str,
 )
 def test_ones_are_used_where_they_are_exact(found, monkeypatch):
-    monkeypatch.setattr(batches, "exact_columns", lambda *shape: found)
+    monkeypatch.setattr(blocks, "exact_columns", lambda *shape: found)
     (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG).blocks[(50,)]
     assert batch.x.plain.shape == (50, 4)
     for rows, columns in zip((batch.x.to_add, batch.x.to_sum), found, strict=True):
@@ -153,7 +153,7 @@ def test_models_that_share_rows_share_their_ones(columns):
 )
 def test_rows_go_without_ones(name, limit, options, monkeypatch):
     monkeypatch.setattr(
-        batches, "exact_columns", lambda m, d, units, dtype: ExactColumns(*[int(units > 0)] * 2)
+        blocks, "exact_columns", lambda m, d, units, dtype: ExactColumns(*[int(units > 0)] * 2)
     )
     monkeypatch.setattr(batches, name, limit)
     (batch,) = Batches(*OF_50_ROWS, **ONES_FOR_LONG | options).blocks[(50,)]
