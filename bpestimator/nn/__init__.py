@@ -22,6 +22,8 @@ part
     Consecutive models that share their rows, or that have the same number of rows.
 width
     Units of a layer; ``fan_in`` and ``fan_out`` are the widths on either side of a weight.
+sizes
+    Units per layer, inputs first, outputs last.
 flat, views
     All parameters, or their gradient, as one *flat* array; and each layer's weights and biases,
     which are *views* of it. What changes the one changes the other.

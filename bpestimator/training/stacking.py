@@ -13,7 +13,7 @@ import numpy as np
 def stacked(values: Sequence[Any]) -> Any:
     """One value for all models: a number that differs becomes an array of shape (models, 1).
 
-    Dataclasses and tuples are stacked part by part.
+    Dataclasses and tuples are stacked field by field.
 
     Raises
     ------
@@ -36,13 +36,13 @@ def stacked(values: Sequence[Any]) -> Any:
     if all(value == first for value in values):
         return first
     if kind is tuple:
-        return tuple(stacked(part) for part in zip(*values, strict=True))
+        return tuple(stacked(each) for each in zip(*values, strict=True))
     if is_dataclass(first) and not isinstance(first, type):
-        parts = {
-            part.name: stacked([getattr(value, part.name) for value in values])
-            for part in fields(first)
+        by_field = {
+            one.name: stacked([getattr(value, one.name) for value in values])
+            for one in fields(first)
         }
-        return kind(**parts)
+        return kind(**by_field)
     raise ValueError(f"Models in lockstep cannot differ in this: {values!r}.")
 
 
@@ -65,11 +65,11 @@ def some_models(value: Any, which: Any, n_models: int) -> Any:
     if isinstance(value, np.ndarray) and value.shape == (n_models, 1):
         return value[which]
     if isinstance(value, tuple):
-        return tuple(some_models(part, which, n_models) for part in value)
+        return tuple(some_models(each, which, n_models) for each in value)
     if is_dataclass(value) and not isinstance(value, type):
-        parts = {
-            part.name: some_models(getattr(value, part.name), which, n_models)
-            for part in fields(value)
+        by_field = {
+            one.name: some_models(getattr(value, one.name), which, n_models)
+            for one in fields(value)
         }
-        return type(value)(**parts)
+        return type(value)(**by_field)
     return value

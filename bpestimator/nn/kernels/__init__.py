@@ -9,6 +9,8 @@ workspace
     Every buffer that batches of one size need.
 products
     Matrix products and sums, by the quickest way to scikit-learn's bits.
+trials
+    Whether two ways to compute the same sums round alike.
 bias_trick
     One product for weights and biases, where rows end in a one.
 """

@@ -109,21 +109,21 @@ class Workspace:
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         """A buffer with arbitrary contents."""
-        if self._taken == len(self._extra):
-            self._extra.append(empty_buffer(shape, dtype))
-        return self._next(shape, dtype)
+        if self._taken < len(self._extra):
+            return self._again(shape, dtype)
+        return self._new(empty_buffer(shape, dtype))
 
     def like(self, array: Array, dtype: Any = None) -> Array:
         """A buffer with arbitrary contents, with the shape and the memory order of an array."""
-        if self._taken == len(self._extra):
-            self._extra.append(buffer_like(array, dtype))
-        return self._next(array.shape, array.dtype if dtype is None else dtype)
+        if self._taken < len(self._extra):
+            return self._again(array.shape, array.dtype if dtype is None else dtype)
+        return self._new(buffer_like(array, dtype))
 
     def row_by_row(self, array: Array) -> Array:
         """A buffer with arbitrary contents, with an array's shape, row by row in memory."""
-        if self._taken == len(self._extra):
-            self._extra.append(_row_by_row(array.shape, array.dtype, narrow=0))
-        return self._next(array.shape, array.dtype)
+        if self._taken < len(self._extra):
+            return self._again(array.shape, array.dtype)
+        return self._new(_row_by_row(array.shape, array.dtype, narrow=0))
 
     def zeros(self, shape: Shape, dtype: Any) -> Array:
         """A buffer of zeros, not to be written to."""
@@ -131,16 +131,26 @@ class Workspace:
         zeros.fill(0)
         return zeros
 
-    def _next(self, shape: Shape, dtype: Any) -> Array:
-        buffer = self._extra[self._taken]
-        if buffer.shape != shape or buffer.dtype != dtype:
-            raise RuntimeError(
-                f"After rewind, request {self._taken + 1} of a workspace is for {dtype} of shape "
-                f"{shape}, but was for {buffer.dtype} of shape {buffer.shape} before: ask for the "
-                "same buffers in the same order each time."
-            )
+    def _new(self, buffer: Array) -> Array:
+        self._extra.append(buffer)
         self._taken += 1
         return buffer
+
+    def _again(self, shape: Shape, dtype: Any) -> Array:
+        """The buffer that the same request got before the workspace was rewound."""
+        buffer = self._extra[self._taken]
+        self._taken += 1
+        if buffer.shape != shape or buffer.dtype != dtype:
+            self._check_alike(buffer, np.empty(shape, dtype))  # shape may be a list or an int
+        return buffer
+
+    def _check_alike(self, buffer: Array, wanted: Array) -> None:
+        if buffer.shape != wanted.shape or buffer.dtype != wanted.dtype:
+            raise RuntimeError(
+                f"After rewind, request {self._taken} of a workspace is for {wanted.dtype} of "
+                f"shape {wanted.shape}, but was for {buffer.dtype} of shape {buffer.shape} before: "
+                "ask for the same buffers in the same order each time."
+            )
 
 
 def _row_by_row(shape: Shape, dtype: Any, narrow: int = NARROW) -> Array:
