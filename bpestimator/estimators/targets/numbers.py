@@ -1,4 +1,4 @@
-"""Numbers as targets: one or more columns, as the loss takes them."""
+"""Numbers as targets: one or more outputs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ from bpestimator.estimators.targets.targets import Targets
 
 @dataclass(frozen=True)
 class NumberTargets(Targets):
-    """Numbers that the network predicts as they are."""
+    """Numbers, which need no encoding: the network predicts them directly."""
 
     @classmethod
     def of(cls, y: Any, settings: RegressorSettings) -> NumberTargets:
-        """The targets of a y of shape (n,) or (n, outputs); ValueError where the loss refuses."""
+        """The targets of y, of shape (n,) or (n, outputs).
+
+        Raises
+        ------
+        ValueError
+            For a y of more columns than the loss takes.
+        """
         loss = settings.loss_object
         n_outputs = loss.outputs_of(1 if y.ndim == 1 else y.shape[1])
         return cls(loss, output_activation_of(settings.output_activation, loss), n_outputs)
@@ -31,7 +37,8 @@ class NumberTargets(Targets):
         if y.dtype.kind not in "biuf":
             raise ValueError(
                 "Unknown label type: BackpropRegressor takes numbers as y. Got values such as "
-                f"{y.flat[0]!r}: convert them, or use BackpropClassifier if they are labels."
+                f"{y.flat[0]!r}: convert them to numbers, or use BackpropClassifier if "
+                "they are labels."
             )
         smallest, largest = y.min(), y.max()
         low, high = self.loss.domain
@@ -46,7 +53,8 @@ class NumberTargets(Targets):
         n_outputs = self.loss.outputs_of(1 if y.ndim == 1 else y.shape[1])
         if n_outputs != self.n_outputs:
             raise ValueError(
-                f"y_val needs {n_outputs} outputs of the network, but y needs {self.n_outputs}."
+                f"y_val needs {n_outputs} outputs of the network, but y needs {self.n_outputs}. "
+                "Pass both with as many columns."
             )
 
     def warnings(self, y: Any) -> list[Warning]:
@@ -57,8 +65,8 @@ class NumberTargets(Targets):
             return []
         return [
             UserWarning(
-                f"Targets from {smallest:g} to {largest:g} cannot all be reached: "
-                f"output_activation={self.output_activation.name!r} gives values between {low:g} "
+                f"The network cannot predict all targets, from {smallest:g} to {largest:g}: "
+                f"output_activation={self.output_activation.name!r} has values between {low:g} "
                 f"and {high:g}. Scale y, for instance with TransformedTargetRegressor."
             )
         ]
@@ -81,8 +89,8 @@ def pinball_score(
 ) -> float:
     """D^2 of the pinball loss, averaged over the levels.
 
-    1 - (loss of the predictions) / (loss of the best constant): 1 is best, 0 no better than the
-    constant.
+    D^2 = 1 - (loss of the predictions) / (loss of the best constant). 1 is the best value; 0 is as
+    good as the constant.
     """
     if len(levels) == 1:
         return float(d2_pinball_score(y, predictions, sample_weight=weight, alpha=levels[0]))
