@@ -1,4 +1,4 @@
-"""Parameters: what users may write, checked and resolved once into one frozen Settings."""
+"""Parameters: check what the user has set, and resolve it into one frozen Settings object."""
 
 from bpestimator.estimators.parameters.resolve import (
     activations_of,
