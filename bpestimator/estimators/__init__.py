@@ -1,4 +1,4 @@
-"""The face: what scikit-learn's users meet."""
+"""Estimators: the classes that follow scikit-learn's conventions, and how they fit."""
 
 from bpestimator.estimators._base import publish, settings_of
 from bpestimator.estimators._setup import (
