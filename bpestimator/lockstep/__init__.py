@@ -1,7 +1,7 @@
-"""Lockstep: many fits as one, each as if it were alone.
+"""Lockstep: train many networks as one array, each with the result that it has alone.
 
-Whoever has many fits to make sends a :class:`FitRequest` for each. Requests whose networks are
-alike train as one array; :func:`fit_requests` says of every other why it cannot.
+A caller makes a :class:`FitRequest` for each fit. Requests for networks of one kind train as one
+array. For every other request, :func:`fit_requests` returns the reason why it must train alone.
 """
 
 from bpestimator.lockstep.jobs import Plan, fit_requests, plan, run

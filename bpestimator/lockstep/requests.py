@@ -1,4 +1,4 @@
-"""Requests: what is to be fitted, and what comes of it."""
+"""Requests: the fits that a caller asks for, and their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Rows that several fits share; what is one object is validated and sent to workers once.
+    """Data that several fits share: validated once, and sent once to each worker.
 
     Attributes
     ----------
@@ -30,11 +30,11 @@ class Data:
 class FitRequest(NamedTuple):
     """One fit: ``estimator.fit(X[rows], y[rows], sample_weight[rows], X_val=...)``.
 
-    estimator : unfitted; it is left as it is, and a clone is fitted
+    estimator : not changed: a clone is fitted
     data : Data
     rows : ndarray of int, the rows to train on; None for all
     validation_rows : ndarray of int, the rows to validate on, or None
-    sample_weight : array-like of one weight for each row of the data, or what else ``fit`` takes
+    sample_weight : array-like with a weight for each row of the data, a number, or None
     """
 
     estimator: Any
@@ -45,16 +45,16 @@ class FitRequest(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """How many rows are trained on, those that early stopping holds out included."""
+        """The number of rows to train on, before early stopping holds some out."""
         return self.data.n_rows if self.rows is None else len(self.rows)
 
 
 class Fitted(NamedTuple):
-    """A fit that has trained in lockstep with others.
+    """The result of a fit in lockstep.
 
     estimator : the fitted clone
-    warnings : what its ``fit`` would have warned of
-    seconds : its share of the time that its group took
+    warnings : the warnings that its own ``fit`` would have issued
+    seconds : the training time of its group, divided by the number of fits
     """
 
     estimator: Any
@@ -63,16 +63,16 @@ class Fitted(NamedTuple):
 
 
 class Alone(NamedTuple):
-    """A fit that is to be made by ``fit``, as it cannot train in lockstep.
+    """The result of a request that cannot train in lockstep: the caller must call ``fit``.
 
-    reason : why
+    reason : why it cannot
     """
 
     reason: str
 
 
 def take(values: Any, rows: np.ndarray | None) -> Any:
-    """Rows of an array, a sparse matrix, a frame or a list; all where ``rows`` is None."""
+    """Some rows of an array, a sparse matrix, a frame or a list; all if ``rows`` is None."""
     if values is None or rows is None:
         return values
     if hasattr(values, "iloc"):
@@ -83,7 +83,7 @@ def take(values: Any, rows: np.ndarray | None) -> Any:
 
 
 def weight_of_rows(request: FitRequest) -> Any:
-    """The sample weights of the rows to train on; what is no weight per row stays as it is."""
+    """The sample weights of the rows to train on. A value without one weight per row is kept."""
     weight = request.sample_weight
     per_row = hasattr(weight, "__len__") and len(weight) == request.data.n_rows
     return take(weight, request.rows) if per_row else weight
