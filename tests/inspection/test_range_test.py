@@ -123,7 +123,7 @@ def test_global_random_numbers_are_spent_on_steps_alone():
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"high": np.inf}, ValueError, "end below infinity"),
+        ({"high": np.inf}, ValueError, "to a finite value"),
         ({"low": np.nan}, ValueError, "rise from above 0"),
         ({"low": 0}, ValueError, "rise from above 0"),
         ({"low": "a"}, TypeError, "low must be an instance of"),
