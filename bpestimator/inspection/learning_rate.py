@@ -113,7 +113,8 @@ class LearningRateDisplay:
 
         Parameters
         ----------
-        search : fitted GridSearchCV, RandomizedSearchCV, halving search or ours
+        search : fitted search
+            GridSearchCV, RandomizedSearchCV, a halving search, or a search of this package.
         param_name : str, default=None
             The searched parameter; None finds ``learning_rate`` or ``learning_rate_init``,
             in a Pipeline too.

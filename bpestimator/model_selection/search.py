@@ -28,8 +28,11 @@ from bpestimator.model_selection._progress import model_epochs
 from bpestimator.model_selection._requests import requests_of
 
 
-class _PrefittingSplitter:
-    """A splitter that calls ``prefit`` with its splits before it returns them to the search."""
+class _Splits:
+    """A splitter that calls ``prefit`` with its splits before it returns them to the search.
+
+    Pickles of 0.1.0 refer to this name.
+    """
 
     def __init__(self, splitter: Any, prefit: Any) -> None:
         self._splitter, self._prefit = splitter, prefit
@@ -124,7 +127,7 @@ class _LockstepSearch:
             seconds.append(fit_seconds)
             queue.fill(prefits)
 
-        splits = _PrefittingSplitter(splitter, prefit)
+        splits = _Splits(splitter, prefit)
         try:
             self.estimator, self.cv = PrefitProxy(estimator, queue), splits
             self.scoring = unwrapping(scoring)
