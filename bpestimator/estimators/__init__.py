@@ -20,7 +20,7 @@ from bpestimator.estimators.fitting import (
     is_scorer,
     prepare_stochastic,
 )
-from bpestimator.estimators.parameters import Settings, stackable_parameters
+from bpestimator.estimators.parameters import Settings, stackable_parameters, start_parameters
 from bpestimator.estimators.regressor import BackpropRegressor
 from bpestimator.estimators.threads import blas_threads, largest_product
 from bpestimator.estimators.user_warnings import recorded_warnings, warn
@@ -47,6 +47,7 @@ __all__ = [
     "recorded_warnings",
     "settings_of",
     "stackable_parameters",
+    "start_parameters",
     "task_of",
     "validate",
     "warn",

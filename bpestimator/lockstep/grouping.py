@@ -85,7 +85,9 @@ def lockstep_key(est: Any) -> dict[str, Any]:
     key["solver"] = type(rules.optimizer)
     for one in fields(rules.optimizer):
         value = getattr(rules.optimizer, one.name)
-        if isinstance(value, bool) or not isinstance(value, Real):
+        is_stackable = isinstance(value, Real) and not isinstance(value, bool)
+        # Plain code may branch on its numbers.
+        if rules.optimizer.is_plain or not is_stackable:
             key[one.name] = value_key(value)
     schedule = rules.schedule
     # A subclass must set is_elementwise itself: what it adds may branch on its numbers.

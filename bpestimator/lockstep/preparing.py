@@ -1,7 +1,7 @@
 """Preparing: turn requests into members of a group, each with its rows and its initial state.
 
-Requests on the same rows share the fitted steps around their networks. If their ``random_state``
-and ``label_smoothing`` are equal, too, they also share the problem and the training set-up; only
+Requests on the same rows share the fitted steps around their networks. If their targets, initial
+weights and random numbers are equal, too, they also share the problem and the training set-up; only
 their settings differ.
 """
 
@@ -25,10 +25,10 @@ from bpestimator.estimators import (
     problem_of_rows,
     recorded_warnings,
     settings_of,
+    start_parameters,
     task_of,
     validate,
 )
-from bpestimator.lockstep.grouping import smoothing_of
 from bpestimator.lockstep.nested import StepsAround, fit_around, network_of
 from bpestimator.lockstep.requests import Alone, FitRequest, take, weight_of_rows
 
@@ -211,8 +211,8 @@ def _by_start(clones: dict[int, Any]) -> list[list[int]]:
     """Lists of the numbers of estimators with equal targets, initial weights and random numbers."""
     parts: dict[Hashable, list[int]] = {}
     for number, estimator in clones.items():
-        network = network_of(estimator)
-        start = smoothing_of(network), int(network.random_state)
+        settings = settings_of(network_of(estimator))
+        start = tuple(getattr(settings, name) for name in start_parameters(settings))
         parts.setdefault(start, []).append(number)
     return list(parts.values())
 

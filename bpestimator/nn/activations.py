@@ -65,14 +65,14 @@ class Activation(Declared):
 
     def forward(self, z: Array, ws: Workspace) -> None:
         """z := f(z)."""
-        raise NotImplementedError
+        raise self.must_define("forward")
 
     def backward(self, a: Array, delta: Array, ws: Workspace) -> None:
         """delta := delta * f'(z), where a = f(z).
 
         ``a`` may be overwritten, if a second call would still find f'(z) from it.
         """
-        raise NotImplementedError
+        raise self.must_define("backward")
 
 
 @dataclass(frozen=True)

@@ -112,11 +112,11 @@ class LogLoss(Loss):
 
     @property
     def binary(self) -> Loss:
-        return BinaryLogLoss()
+        return self.form(BinaryLogLoss())
 
     @property
     def soft(self) -> Loss:
-        return SoftLogLoss()
+        return self.form(SoftLogLoss())
 
     def n_terms(self, outputs: int) -> int:
         return 1
@@ -200,7 +200,7 @@ class Focal(Loss):
 
     @property
     def binary(self) -> Loss:
-        return BinaryFocal(self.gamma)
+        return self.form(BinaryFocal(self.gamma))
 
     def pointwise(self, prediction: Array, y: Array) -> Any:
         p = _inside_unit_interval(prediction)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
-from inspect import isgeneratorfunction
+from inspect import get_annotations, isgeneratorfunction
 from typing import Any, ClassVar
 
 from bpestimator.nn.kernels.workspace import Workspace
@@ -27,8 +27,10 @@ class Declared:
         The methods that compute in place, and so may be recorded and played.
     renamed : dict of str
         For each name that subclasses could define in an earlier version, today's.
+    overridden : frozenset of str
+        The names that classes outside this package define.
     is_plain : bool
-        Whether a class outside this package overrides one of ``recorded_methods``, in plain NumPy.
+        Whether one of ``recorded_methods`` is among them, in plain NumPy.
 
     Raises
     ------
@@ -39,12 +41,21 @@ class Declared:
 
     recorded_methods: ClassVar[tuple[str, ...]] = ()
     renamed: ClassVar[Mapping[str, str]] = {}
+    overridden: ClassVar[frozenset[str]] = frozenset()
     is_plain: ClassVar[bool] = False
+
+    def must_define(self, method: str) -> NotImplementedError:
+        """The error of a class that lacks a method."""
+        return NotImplementedError(f"{type(self).__name__} must define {method}.")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for base in filter(_is_elsewhere, cls.__mro__):
+        elsewhere = [base for base in cls.__mro__ if _is_elsewhere(base)]
+        for base in elsewhere:
             _check_names(cls, base)
+        cls.overridden = frozenset(name for base in elsewhere for name in vars(base))
+        if elsewhere and not hasattr(cls, "name"):
+            setattr(cls, "name", cls.__name__)  # noqa: B010
         for name in cls.recorded_methods:
             owner = next(base for base in cls.__mro__ if name in vars(base))
             if _is_elsewhere(owner):
@@ -55,13 +66,12 @@ class Declared:
 
 def _is_elsewhere(cls: type) -> bool:
     """Whether a class is defined outside this package."""
-    return cls.__module__.split(".")[0] not in (PACKAGE, "builtins")
+    return cls is not object and cls.__module__.split(".")[0] != PACKAGE
 
 
 def _check_names(cls: type[Declared], base: type) -> None:
     """TypeError if what a base class of ``cls`` defines would be ignored."""
-    annotations = vars(base).get("__annotations__", {})
-    fields = {name for name, kind in annotations.items() if "ClassVar" not in str(kind)}
+    fields = {name for name, kind in get_annotations(base).items() if "ClassVar" not in str(kind)}
     ours = [parent for parent in cls.__mro__ if not _is_elsewhere(parent)]
     for name, value in vars(base).items():
         if name in cls.renamed and name not in fields:
@@ -102,7 +112,13 @@ def _run(
     in_use = [ws.taken for ws, _ in used]
     for ws, taken in used:
         ws.rewind(taken)
-    if isinstance(method(self, *args, **kwargs), Iterator):
+    returned = method(self, *args, **kwargs)
+    if isinstance(returned, Iterator):
         raise TypeError(_no_generator(type(self), method.__name__))
+    if returned is not None:
+        raise TypeError(
+            f"{type(self).__name__}.{method.__name__} must write into its arguments, and return "
+            f"nothing: np.tanh(z, out=z) rather than return np.tanh(z). Got {returned!r:.60}."
+        )
     for (ws, _), before in zip(used, in_use, strict=True):
         ws.rewind(max(before, ws.taken))

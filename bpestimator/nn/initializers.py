@@ -37,7 +37,7 @@ class Initializer(Declared):
 
     def weights(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
         """Weights of shape (fan_in, fan_out); ``init_gain`` is the activation's."""
-        raise NotImplementedError
+        raise self.must_define("weights")
 
     def biases(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
         """Biases of shape (fan_out,)."""
@@ -91,7 +91,7 @@ class _Scaled(Initializer):
 
     def variance(self, fan_in: int, fan_out: int) -> float:
         """The variance of each weight."""
-        raise NotImplementedError
+        raise self.must_define("variance")
 
     def weights(self, fan_in: int, fan_out: int, init_gain: float, source: Source) -> Array:
         deviation = float(np.sqrt(self.variance(fan_in, fan_out)))

@@ -69,6 +69,29 @@ class Loss(Declared):
     takes_labels: ClassVar[bool] = False
     has_zero: ClassVar[bool] = True
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have what a class outside this package overrides take effect.
+
+        The losses of this package have quicker ways than :meth:`backward` and :meth:`value` below,
+        which do without ``pointwise`` and ``pointwise_derivative``.
+        """
+        super().__init_subclass__(**kwargs)
+        if "pointwise" in cls.overridden:
+            _use_general(cls, "value", "write_terms", "n_terms", "backward")
+        elif "pointwise_derivative" in cls.overridden:
+            _use_general(cls, "backward")
+
+    def form(self, other: Loss) -> Loss:
+        """Another form of a loss of this package; TypeError for a loss that computes otherwise."""
+        computing = {*self.recorded_methods, "pointwise", "value"}
+        if computing & self.overridden:
+            raise TypeError(
+                f"{type(self).__name__} changes how {self.name} is computed, so it must define its "
+                "own binary, for two classes and multilabel y, and soft, for label_smoothing: "
+                "properties that return a Loss."
+            )
+        return other
+
     @property
     def binary(self) -> Loss:
         """The same loss where each output is the probability of a yes, with y of 0 and 1."""
@@ -102,11 +125,11 @@ class Loss(Declared):
 
     def pointwise(self, prediction: Array, y: Array) -> Any:
         """The loss l(p, y) of each prediction, of the same shape; a row's are summed."""
-        raise NotImplementedError
+        raise self.must_define("pointwise")
 
     def pointwise_derivative(self, prediction: Array, y: Array, out: Array, ws: Workspace) -> None:
         """out := dl/dp."""
-        raise NotImplementedError
+        raise self.must_define("pointwise_derivative")
 
     def write_terms(self, prediction: Array, y: Array, terms: Array, ws: Workspace) -> None:
         """terms := what :meth:`value` needs, of shape ``(..., batch, n_terms)``."""
@@ -141,7 +164,15 @@ class Loss(Declared):
         -------
         ndarray of shape (...)
         """
-        return np.add.reduce(mean_over_rows(self.pointwise(terms, y), weight), -1)
+        summed = np.add.reduce(mean_over_rows(self.pointwise(terms, y), weight), -1)
+        return summed / self.gradient_scale(outputs)
+
+
+def _use_general(cls: type[Loss], *methods: str) -> None:
+    """Give a class the general methods, but for those that classes outside this package define."""
+    for method in methods:
+        if method not in cls.overridden:
+            setattr(cls, method, getattr(Loss, method))
 
 
 @dataclass(frozen=True)

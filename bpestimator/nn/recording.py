@@ -24,7 +24,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.special
@@ -73,19 +73,29 @@ class Computation:
     ----------
     function : callable
         What to compute, of the arguments that follow; all its calls are recorded ones.
+
+    Attributes
+    ----------
+    replays : bool
+        Set it to False on the class to have everything computed anew each time, for a debugger.
     """
 
+    replays: ClassVar[bool] = True
+
     def __init__(self, function: Callable[..., None], *args: Any) -> None:
-        self._compute = partial(function, *args)
-        self._calls: list[Call] | None = None
+        self._compute: Call | None = partial(function, *args)
+        self._calls: list[Call] = []
 
     def __call__(self) -> None:
-        if self._calls is not None:
-            play(self._calls)
+        if self._compute is None:
+            for each in self._calls:  # as play does, one Python call less a step
+                each()
             return
         with recording() as calls:
             self._compute()
-        self._calls = calls
+        if self.replays:
+            # It may refer back to this object: such a cycle would keep all buffers in memory.
+            self._calls, self._compute = calls, None
 
 
 def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

@@ -39,10 +39,9 @@ class _SameSize(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """A block of batches: the step of each, and the batches of each size, model by model."""
+    """A block of batches: each with its step; and the batches of each size, model by model."""
 
-    batches: list[Batch | UnequalBatch]
-    steps: list[Computation]
+    steps: list[tuple[Batch | UnequalBatch, Computation]]
     sizes: list[list[_SameSize]]
 
 
@@ -59,6 +58,8 @@ class EpochTrainer:
         self, spec: NetworkSpec, batches: Batches, rules: TrainingRules, state: TrainState
     ) -> None:
         self._batches, self._state, self._schedule = batches, state, rules.schedule
+        self._initial_rate = state.initial_rate.view()
+        self._initial_rate.flags.writeable = False  # a user's schedule may not change it
         generators = [one.generator for one in state.streams if one.generator is not None]
         self._objective = Objective(spec, state.params, rules.penalty, rules.dropout, generators)
         self._diagnostics = Diagnostics(self._objective) if rules.diagnostics else None
@@ -89,7 +90,7 @@ class EpochTrainer:
                     for models, size in zip(_models_of(batches[first]), same, strict=True)
                 ]
             )
-        return _Block(batches, steps, groups)
+        return _Block(list(zip(batches, steps, strict=True)), groups)
 
     def _same_size(self, models: Any, size: int, start: int, norms: Array) -> _SameSize:
         """Batches of some models that follow one another, from a row of the block on."""
@@ -109,7 +110,7 @@ class EpochTrainer:
         losses, taken = [], 0
         for sizes in self._batches.epoch(state.streams):
             block = self._blocks[sizes]
-            for batch, step in zip(block.batches, block.steps, strict=True):
+            for batch, step in block.steps:
                 if weighted and not batch.total.any():
                     check_total(batch)
                     continue  # rows of weight 0 change nothing
@@ -117,11 +118,15 @@ class EpochTrainer:
                     self._set_rate(state.clock.at(taken, n_steps))
                     taken += 1
                 step()
-            losses += [_joined([self._losses(one) for one in group], 0) for group in block.sizes]
+            for group in block.sizes:
+                losses.append(self._losses_of(group))
         n_rows = self._batches.n_rows_of_models
         state.clock = state.clock.after(n_rows)
         # Added one after the other, as scikit-learn does.
-        return np.ravel(np.add.accumulate(_joined(losses, -1), -1)[..., -1:] / n_rows)
+        in_order = losses[0] if len(losses) == 1 else np.concatenate(losses, axis=-1)
+        sums = np.add.accumulate(in_order, -1)[..., -1:]
+        mean: Array = (sums / n_rows).ravel()
+        return mean
 
     def rates(self) -> list[float]:
         """The learning rate of the last step, model by model."""
@@ -137,11 +142,20 @@ class EpochTrainer:
 
     def _set_rate(self, clock: Clock) -> None:
         rate = self._stepper.rate
-        rate[...] = self._schedule.rate(self._state.initial_rate, clock)
+        found = self._schedule.rate(self._initial_rate, clock)
+        if found is None:
+            raise TypeError(f"The rate of {self._schedule!r} must return a number. Got None.")
+        rate[...] = found
         self._state.rate = rate
 
-    def _losses(self, group: _SameSize) -> Any:
+    def _losses_of(self, group: list[_SameSize]) -> Any:
         """Rows times penalised loss of each batch, of shape lead + (batches,)."""
+        if len(group) == 1:
+            return self._losses(group[0])
+        return np.concatenate([self._losses(one) for one in group])
+
+    def _losses(self, group: _SameSize) -> Any:
+        """As :meth:`_losses_of`, for the models of one part."""
         models, size, terms, y, weight, norms = group
         objective = self._objective if models is ... else self._objective.of_models(models)
         if weight is None:
@@ -161,7 +175,3 @@ def _sizes_of(batch: Batch | UnequalBatch, rows: slice) -> tuple[int, ...]:
     if isinstance(batch, UnequalBatch):
         return tuple(part.y.shape[1] for _, part in batch.parts)
     return (rows.stop - rows.start,)
-
-
-def _joined(arrays: list[Any], axis: int) -> Any:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)

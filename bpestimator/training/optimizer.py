@@ -45,7 +45,7 @@ class Optimizer(Declared):
 
     def init(self, params: Array) -> OptimizerState:
         """The state before the first step."""
-        raise NotImplementedError
+        raise self.must_define("init")
 
     def begin(self, state: OptimizerState, rate: Array, factor: Array) -> None:
         """Called once in a step: count it, and factor := the numbers that scale it.
@@ -72,7 +72,7 @@ class Optimizer(Declared):
             Its arrays have the same shape; its numbers are for :meth:`begin` to change.
         factor : ndarray of shape lead + (n_factors,)
         """
-        raise NotImplementedError
+        raise self.must_define("step")
 
     def decay(self, weights: Array, rate: Array) -> None:
         """Weight decay before a step: shrink the weights, but not the biases.

@@ -95,7 +95,7 @@ class Schedule(Declared):
             ``learning_rate_init``, divided at each stall so far.
         clock : Clock
         """
-        raise NotImplementedError
+        raise self.must_define("rate")
 
     def check_length(self, epochs: int, name: str = "max_iter") -> None:
         """ValueError if a run of so many epochs, the value of parameter ``name``, is too short."""
@@ -219,7 +219,7 @@ class Warmed(Schedule):
 
     def factor(self, epoch: float, horizon: float) -> float:
         """The factor of the initial rate, ``epoch`` epochs after the warm-up."""
-        raise NotImplementedError
+        raise self.must_define("factor")
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def _epochs(
         models.end_epoch(losses, trainer.rates(), now - began, trainer.measures())
         if hooks.end_epoch():
             return StopReason.CALLBACK
-        if models.n_stopped >= enough:
+        if len(models.stopped) >= enough:
             return StopReason.DIVERGED if models.all_diverged() else StopReason.CONVERGED
         if now - start > rules.max_seconds:
             return StopReason.MAX_TIME
@@ -136,7 +136,13 @@ class _Model(NamedTuple):
 
 
 class _Models:
-    """The models in training, and those that have stopped."""
+    """The models in training, and those that have stopped.
+
+    Attributes
+    ----------
+    stopped : list of (ndarray, ndarray)
+        Of each model that has stopped, its parameters and a copy made then.
+    """
 
     def __init__(
         self,
@@ -146,7 +152,7 @@ class _Models:
         log: Log | None,
         stopped: dict[int, TrainState] | None,
     ) -> None:
-        self._state, self._rules, self._log, self._stopped = state, rules, log, stopped
+        self._state, self._rules, self._log, self._states = state, rules, log, stopped
         each = [None] * len(state.runs) if validate is None else map(_with_usual_buffer, validate)
         lead = state.params.shape[:-1]
         self._running = {
@@ -155,11 +161,7 @@ class _Models:
                 zip(np.ndindex(lead), state.runs, each, strict=True)
             )
         }
-        self._kept: list[tuple[Array, Array]] = []
-
-    @property
-    def n_stopped(self) -> int:
-        return len(self._kept)
+        self.stopped: list[tuple[Array, Array]] = []
 
     def all_diverged(self) -> bool:
         return all(run.diverged for run in self._state.runs)
@@ -176,8 +178,12 @@ class _Models:
             run, loss = model.run, losses[number]
             run.n_iter += 1
             run.loss_curve.append(loss)
-            own = {name: value[number] for name, value in measures.items()}
-            run.record_epoch(loss, learning_rate=rates[number], seconds=seconds, **own)
+            run.record_epoch(
+                loss,
+                learning_rate=rates[number],
+                seconds=seconds,
+                **({name: value[number] for name, value in measures.items()} if measures else {}),
+            )
             if self._log is not None:
                 self._log(f"Iteration {run.n_iter}, loss = {loss:.8f}")
             if _is_finished(model, self._rules, self._log):
@@ -185,13 +191,13 @@ class _Models:
 
     def _stop(self, number: int) -> None:
         params = self._running.pop(number).params
-        self._kept.append((params, params.copy()))
-        if self._stopped is not None:
-            self._stopped[number] = self._state.of(number)
+        self.stopped.append((params, params.copy()))
+        if self._states is not None:
+            self._states[number] = self._state.of(number)
 
     def restore(self) -> None:
         """Give models that stopped the parameters that they stopped with."""
-        for params, as_it_stopped in self._kept:
+        for params, as_it_stopped in self.stopped:
             params[...] = as_it_stopped
 
 

@@ -1,6 +1,7 @@
 """Declared objects of users: written in plain NumPy, trained like this package's own."""
 
 import pickle
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -387,3 +388,27 @@ def test_a_parameter_may_have_a_name_that_is_gone():
         gain: float = 2.0
 
     assert Scaled(3.0).gain == 3.0
+
+
+def test_a_class_without_a_module_of_its_own_trains_as_ours():
+    """Such as one that ``exec`` runs, whose module is builtins."""
+    names = {}
+    exec(
+        "import numpy as np\n"
+        "from bpestimator import Activation\n"
+        "class Own(Activation):\n"
+        "    name = 'own'\n"
+        "    def forward(self, z, ws):\n"
+        "        np.tanh(z, out=z)\n"
+        "    def backward(self, a, delta, ws):\n"
+        "        delta *= 1 - a * a\n",
+        names,
+    )
+    rng = np.random.default_rng(0)
+    rows, y = rng.normal(size=(40, 3)), rng.normal(size=40)
+    fixed = {"hidden_layer_sizes": (5,), "max_iter": 4, "tol": 0.0, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        own = BackpropRegressor(activation=names["Own"](), **fixed).fit(rows, y)
+        tanh = BackpropRegressor(activation="tanh", **fixed).fit(rows, y)
+    np.testing.assert_allclose(own.coefs_[0], tanh.coefs_[0], rtol=1e-10)

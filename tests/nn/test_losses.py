@@ -1,10 +1,20 @@
 """Losses: what each says of itself, for others to ask rather than compare its class."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 from bpestimator import CustomLoss, Quantile
-from bpestimator.nn import CLASSIFICATION_LOSSES, LOSSES, REGRESSION_LOSSES, Increasing, Tanh
+from bpestimator.nn import (
+    CLASSIFICATION_LOSSES,
+    LOSSES,
+    REGRESSION_LOSSES,
+    Exp,
+    Increasing,
+    Softmax,
+    Tanh,
+)
 
 
 def test_labels_are_replaced_by_probabilities():
@@ -35,3 +45,8 @@ def test_quantiles_say_their_levels_and_join_their_outputs():
     for name, loss in LOSSES.items():
         assert bool(loss.levels) == (name == "quantile")
         assert loss.output_activation_with(Tanh()) == Tanh()
+
+
+@pytest.mark.parametrize("kind", [Exp, Softmax, Increasing])
+def test_pickles_of_0_1_find_their_output_activations(kind):
+    assert pickle.loads(f"cbpestimator.nn.links\n{kind.__name__}\n.".encode()) is kind

@@ -1,5 +1,6 @@
 """Recording: a call runs at once, and again when the recording is played; one thread's own."""
 
+import gc
 import threading
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from bpestimator import BackpropRegressor, CustomLoss
 from bpestimator.nn import ACTIVATIONS, LOSSES, NetworkSpec, activations, call, play, predict
+from bpestimator.nn.kernels.workspace import Workspace
 from bpestimator.nn.recording import Computation, add, multiply, recording
 from bpestimator.training import (
     L2,
@@ -192,3 +194,42 @@ def test_a_loss_may_ask_another_network(solver):
     asking = BackpropRegressor(towards(lambda: teacher.predict(X[:1])), **fixed, solver=solver)
     knowing = BackpropRegressor(towards(lambda: answers), **fixed, solver=solver)
     assert_array_equal(asking.fit(X, X.ravel()).coefs_[0], knowing.fit(X, X.ravel()).coefs_[0])
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_leaves_no_cycle_that_keeps_its_buffers(solver):
+    X, y = np.linspace(-1, 1, 30).reshape(-1, 1), np.linspace(-1, 1, 30)
+    est = BackpropRegressor(max_iter=2, solver=solver, early_stopping=solver == "adam")
+    est.fit(X, y)
+    gc.collect()
+    gc.disable()
+    try:
+        before = {id(one) for one in gc.get_objects() if isinstance(one, Workspace)}
+        est.fit(X, y)
+        after = {id(one) for one in gc.get_objects() if isinstance(one, Workspace)}
+    finally:
+        gc.enable()
+    assert after <= before
+
+
+def test_a_debugger_may_have_every_step_computed_anew(monkeypatch):
+    from bpestimator import BackpropRegressor
+    from bpestimator.nn import layers
+
+    rows = np.random.default_rng(0).normal(size=(30, 3))
+    seen = []
+    add_to_rows = layers.add_to_rows
+    monkeypatch.setattr(layers, "add_to_rows", lambda *a: seen.append(1) or add_to_rows(*a))
+    fixed = {"hidden_layer_sizes": (4,), "batch_size": 10, "max_iter": 6, "tol": 0.0}
+    net = BackpropRegressor(**fixed, n_iter_no_change=7, random_state=0)
+    with pytest.warns(UserWarning, match="converged"):
+        played = net.fit(rows, rows[:, 0]).coefs_
+    n_recorded = len(seen)
+    monkeypatch.setattr(Computation, "replays", False)
+    with pytest.warns(UserWarning, match="converged"):
+        anew = net.fit(rows, rows[:, 0]).coefs_
+    assert n_recorded < 2 * 3 * 6  # two layers, three batches, six epochs
+    assert len(seen) - n_recorded == 2 * 3 * 6
+    for one, other in zip(played, anew, strict=True):
+        np.testing.assert_array_equal(one, other)

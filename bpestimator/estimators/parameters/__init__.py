@@ -12,6 +12,7 @@ from bpestimator.estimators.parameters.settings import (
     Settings,
     is_stochastic,
     stackable_parameters,
+    start_parameters,
     stochastic_solvers,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "loss_of",
     "output_activation_of",
     "stackable_parameters",
+    "start_parameters",
     "stochastic_solvers",
 ]

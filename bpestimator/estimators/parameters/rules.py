@@ -193,8 +193,8 @@ class Declared(Rule):
         How the user writes an object with a function of their own; empty if there is no such.
     per_layer : bool
         Whether a list, with one name or object per hidden layer, is allowed too.
-    among : tuple of type
-        The only types of objects that are allowed; empty for all of ``kind``.
+    refused : tuple of type
+        Types of objects of ``kind`` that are not allowed.
     number : Number or None
         The rule of a number in place of an object; None if no number is allowed.
     """
@@ -204,7 +204,7 @@ class Declared(Rule):
     example: str
     own: str = ""
     per_layer: bool = False
-    among: tuple[type, ...] = ()
+    refused: tuple[type, ...] = ()
     number: Number | None = None
 
     @property
@@ -222,7 +222,8 @@ class Declared(Rule):
         if isinstance(value, str):
             return value in self.words
         # The base class is abstract: an instance of it cannot train.
-        return isinstance(value, self.among or self.kind) and type(value) is not self.kind
+        is_declared = isinstance(value, self.kind) and type(value) is not self.kind
+        return is_declared and not isinstance(value, self.refused)
 
     def __str__(self) -> str:
         names = ", ".join(map(repr, sorted(self.words)))

@@ -5,6 +5,7 @@ Each parameter is one field of a Settings class. The metadata of the field are
 - ``rule``: which values are allowed;
 - ``stackable``: whether networks that differ in it may train as one array, see
   :mod:`bpestimator.lockstep`;
+- ``shapes_start``: whether such networks differ in targets, initial weights or random numbers;
 - ``unused_by_lbfgs``: for which values 'lbfgs' warns that it does not use the parameter.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import inf
 from numbers import Integral, Real
 from typing import Any, ClassVar, TypeVar
@@ -38,6 +39,7 @@ from bpestimator.nn import (
     ACTIVATIONS,
     CLASSIFICATION_LOSSES,
     INITIALIZERS,
+    LOSSES,
     OUTPUT_ACTIVATIONS,
     REGRESSION_LOSSES,
     Activation,
@@ -79,18 +81,25 @@ def parameter(
     rule: Rule,
     *,
     stackable: bool = False,
+    shapes_start: bool = False,
     unused_by_lbfgs: Callable[[Any], bool] = _never,
 ) -> Any:
     """A field of Settings. The docstring of this module explains the arguments."""
     return field(
-        metadata={"rule": rule, "stackable": stackable, "unused_by_lbfgs": unused_by_lbfgs}
+        metadata={
+            "rule": rule,
+            "stackable": stackable,
+            "shapes_start": shapes_start,
+            "unused_by_lbfgs": unused_by_lbfgs,
+        }
     )
 
 
 def _loss_rule(table: Mapping[str, Loss], example: str) -> Declared:
-    kinds = (*map(type, table.values()), CustomLoss)
+    suitable = (*map(type, table.values()), CustomLoss)
+    others = (type(loss) for loss in LOSSES.values() if not isinstance(loss, suitable))
     own = "CustomLoss(function, derivative)"
-    return Declared(tuple(table), Loss, example, own, among=kinds)
+    return Declared(tuple(table), Loss, example, own, refused=tuple(others))
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,7 @@ class Settings:
     power_t: Any = parameter(Number(Real, 0), stackable=True)
     max_iter: Any = parameter(Number(Integral, 1))
     shuffle: Any = parameter(Flag())
-    random_state: Any = parameter(RandomSource(), stackable=True)
+    random_state: Any = parameter(RandomSource(), stackable=True, shapes_start=True)
     tol: Any = parameter(Number(Real, 0))
     verbose: Any = parameter(Verbosity())
     warm_start: Any = parameter(Flag())
@@ -169,15 +178,16 @@ class Settings:
             For the first parameter that its rule does not allow, or that would be ignored because
             a solver or schedule object sets the same hyperparameter.
         """
-        for one in fields(cls):
-            value = getattr(est, one.name)
-            rule = one.metadata["rule"]
+        kind: Any = cls
+        given = {}
+        for name, rule in _rules_of(kind):
+            given[name] = value = getattr(est, name)
             if not rule.allows(value):
                 raise InvalidParameterError(
-                    f"The {one.name!r} parameter of {type(est).__name__} must be {rule}. "
-                    f"Got {value!r} instead.{hint(one.name, rule, value)}"
+                    f"The {name!r} parameter of {type(est).__name__} must be {rule}. "
+                    f"Got {value!r} instead.{hint(name, rule, value)}"
                 )
-        settings = cls(**{one.name: getattr(est, one.name) for one in fields(cls)})
+        settings = cls(**given)
         for chooser in ("solver", "learning_rate"):
             settings._check_nothing_is_overruled(chooser)
         return settings
@@ -185,8 +195,10 @@ class Settings:
     def _check_nothing_is_overruled(self, chooser: str) -> None:
         """InvalidParameterError for a parameter that an object would overrule."""
         chosen = getattr(self, chooser)
+        if not hasattr(chosen, "from_parameters"):
+            return
         defaults = {one.name: one.default for one in _fields_of(chosen)}
-        for name, own_name in getattr(chosen, "from_parameters", {}).items():
+        for name, own_name in chosen.from_parameters.items():
             value, own = getattr(self, name), getattr(chosen, own_name)
             if value not in (own, defaults[own_name]):
                 raise InvalidParameterError(
@@ -346,7 +358,7 @@ class ClassifierSettings(Settings):
 
     loss: Any = parameter(_loss_rule(CLASSIFICATION_LOSSES, "Focal(gamma=1.5)"))
     class_weight: Any = parameter(ClassWeight())
-    label_smoothing: Any = parameter(Number(Real, 0, 1), stackable=True)
+    label_smoothing: Any = parameter(Number(Real, 0, 1), stackable=True, shapes_start=True)
 
     losses: ClassVar[Mapping[str, Loss]] = CLASSIFICATION_LOSSES
     predicts_numbers: ClassVar[bool] = False
@@ -365,6 +377,17 @@ def stochastic_solvers() -> tuple[str, ...]:
 def stackable_parameters(settings: Settings) -> set[str]:
     """The names of the parameters in which networks that train as one array may differ."""
     return {one.name for one in fields(settings) if one.metadata["stackable"]}
+
+
+@lru_cache
+def _rules_of(kind: Any) -> list[tuple[str, Rule]]:
+    """The rule of each parameter, cached because the look-up costs a small fit noticeable time."""
+    return [(one.name, one.metadata["rule"]) for one in fields(kind)]
+
+
+def start_parameters(settings: Settings) -> tuple[str, ...]:
+    """The stackable parameters that targets, initial weights or random numbers depend on."""
+    return tuple(one.name for one in fields(settings) if one.metadata["shapes_start"])
 
 
 def _fields_of(value: Any) -> tuple[Field[Any], ...]:

@@ -85,18 +85,18 @@ def _columns(x: Array | SharedRows, n: int) -> Array | SharedRows:
 def in_one_product(trick: Callable[..., bool]) -> Callable[[Callable[..., None]], Any]:
     """Decorate a function of rows: for rows that end in ones, ``trick`` replaces it.
 
-    ``trick`` takes the same arguments and returns False where it would round differently; then
+    ``trick`` takes the same arguments, and returns False where it would round differently; then
     the function computes on the plain rows.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
-        def run(a: Any, *args: Any) -> None:
+        def run(a: Any, views: Views, k: int, z: Array, ws: Workspace) -> None:
             if isinstance(a, RowsWithOnes):
-                if trick(a, *args):
+                if trick(a, views, k, z, ws):
                     return
                 a = a.plain
-            function(a, *args)
+            function(a, views, k, z, ws)
 
         return run
 
