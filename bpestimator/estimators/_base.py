@@ -200,6 +200,7 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
             epoch_name = "epoch" if settings.is_stochastic else "iteration"
             listener = CallbackListener(self, epoch_name, epochs, X, y, sample_weight)
         data = validate(self, X, y, sample_weight, call)
+        warn(data.warnings)
         problem = problem_of(self, settings, call, data, classes=classes, validation=validation)
         warn(problem.warnings)
         task = task_of(self, settings, call, data, problem, listener)

@@ -125,8 +125,8 @@ def problem_of(
         spec, params = new_network(settings, X.shape[1], targets, rng, dtype)
     else:
         spec, params = _fitted_network(est, settings, X.shape[1], targets, dtype)
-    warnings = [*data.warnings, *targets.warnings(y)]
-    held_out = _held_out(est, validation, data, targets, dtype, warnings)
+    warnings = targets.warnings(y)
+    held_out = _held_out(est, validation, data, targets, dtype, warnings, counted=y)
     return Problem(spec, X, y, targets, encoded, weight, params, rng, held_out, warnings=warnings)
 
 
@@ -135,7 +135,7 @@ def problem_of_rows(
     settings: Settings,
     data: Validated,
     rows: np.ndarray,
-    validation_rows: np.ndarray | None,
+    validation: Validation,
 ) -> Problem:
     """The problem of training a new network on some rows of the data.
 
@@ -153,9 +153,8 @@ def problem_of_rows(
     encoded = _scatter(targets.encode(y, data.X.dtype), rows, data.X.shape[0])
     weight = targets.weights(y, check_weights(weight, rows.size))
     spec, params = new_network(settings, data.X.shape[1], targets, rng, data.X.dtype)
-    held_out = None
-    if validation_rows is not None:
-        held_out = _rows_held_out(data, targets, y, validation_rows)
+    warnings = targets.warnings(y)
+    held_out = _held_out(est, validation, data, targets, data.X.dtype, warnings, counted=y)
     return Problem(
         spec,
         data.X,
@@ -167,7 +166,7 @@ def problem_of_rows(
         rng,
         held_out,
         rows=rows,
-        warnings=[*data.warnings, *targets.warnings(y)],
+        warnings=warnings,
     )
 
 
@@ -176,18 +175,6 @@ def _scatter(values: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
     scattered = np.zeros((n_rows, *values.shape[1:]), values.dtype)
     scattered[rows] = values
     return scattered
-
-
-def _rows_held_out(data: Validated, targets: Targets, y: Any, rows: np.ndarray) -> HeldOut:
-    y_val = data.y[rows]
-    targets.check_held_out(y_val)
-    weight = check_weights(None if data.weight is None else data.weight[rows], rows.size)
-    return HeldOut(
-        data.X[rows],
-        y_val,
-        targets.encode(y_val, data.X.dtype),
-        targets.weights(y_val, weight, counted=y),
-    )
 
 
 def new_network(
@@ -223,8 +210,12 @@ def _held_out(
     targets: Targets,
     dtype: Any,
     warnings: list[Warning],
+    counted: Any,
 ) -> HeldOut | None:
-    """The validation rows that the user passed, or None. Appends to ``warnings``."""
+    """The validation rows that the user passed, or None. Appends to ``warnings``.
+
+    ``counted`` is the y of the rows trained on, for weights that follow from its classes.
+    """
     X_val, y_val, weight_val = validation
     if X_val is None and y_val is None:
         if weight_val is not None:
@@ -236,6 +227,7 @@ def _held_out(
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"X_val and y_val must be passed together. {missing} is missing.")
     probe = shallow_copy(est)
+    vars(probe).pop("feature_names_in_", None)  # of an earlier fit
     vars(probe).update(data.attributes)
     try:
         X_val, y_val, y_warnings = _validated(probe, X_val, y_val, reset=False)
@@ -247,7 +239,7 @@ def _held_out(
     warnings += [*y_warnings, *targets.warnings(y_val)]
     X_val = X_val.astype(dtype, copy=False)
     X_val = X_val if isinstance(X_val, np.ndarray) else X_val.tocsr()
-    return HeldOut(X_val, y_val, encoded, targets.weights(y_val, weight, counted=data.y))
+    return HeldOut(X_val, y_val, encoded, targets.weights(y_val, weight, counted=counted))
 
 
 def task_of(

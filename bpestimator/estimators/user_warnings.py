@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import multiprocessing
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,12 +15,16 @@ from pathlib import Path
 import joblib
 import sklearn
 
-# Frames of these packages are not the user's: Pipelines, searches and callbacks call this package.
+# Frames of these packages are not the user's: Pipelines, searches and callbacks call this package,
+# and workers begin in a pool of processes or threads.
 _PACKAGES = (
     Path(__file__).parents[1],
-    *(Path(package.__file__).parent for package in (joblib, sklearn)),
+    *(
+        Path(str(package.__file__)).parent
+        for package in (joblib, sklearn, multiprocessing, concurrent.futures)
+    ),
 )
-_LIBRARY_FOLDERS = tuple(f"{folder}{os.sep}" for folder in _PACKAGES)
+_NOT_THE_USERS = (*(f"{folder}{os.sep}" for folder in _PACKAGES), threading.__file__)
 
 
 def warn(to_issue: Iterable[Warning]) -> None:
@@ -29,7 +36,7 @@ def warn(to_issue: Iterable[Warning]) -> None:
 def _frames_to_user() -> int:
     """The ``stacklevel`` that :func:`warn` needs; 2 if no frame is the user's."""
     frame, level = sys._getframe(1), 1
-    while frame.f_code.co_filename.startswith(_LIBRARY_FOLDERS):
+    while frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         if frame.f_back is None:
             return 2
         frame, level = frame.f_back, level + 1

@@ -6,7 +6,7 @@ array. For every other request, :func:`fit_requests` returns the reason why it m
 
 from bpestimator.lockstep.jobs import Plan, fit_requests, plan, run
 from bpestimator.lockstep.nested import check_is_network, fit_around, nested_in, network_of
-from bpestimator.lockstep.requests import Alone, Data, FitRequest, Fitted
+from bpestimator.lockstep.requests import Alone, Data, FitRequest, Fitted, row_numbers
 from bpestimator.lockstep.rows import Rows, checked_rows
 from bpestimator.lockstep.values import value_key
 
@@ -24,6 +24,7 @@ __all__ = [
     "nested_in",
     "network_of",
     "plan",
+    "row_numbers",
     "run",
     "value_key",
 ]

@@ -167,6 +167,8 @@ def grouped(requests: Sequence[FitRequest]) -> tuple[list[list[int]], dict[int, 
 
 
 def _obstacle(request: FitRequest) -> str | None:
+    if request.n_rows == 0:
+        return "there are no rows to train on"
     if request.validation_rows is not None and network_of(request.estimator) is not (
         request.estimator
     ):

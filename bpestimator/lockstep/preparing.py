@@ -109,7 +109,7 @@ class Preparer:
         clones = {number: clone(requests[number].estimator) for number in numbers}
         with recorded_warnings() as step_warnings:
             try:
-                weight = weight_of_rows(first)
+                weight = weight_of_rows(first, first.rows)
                 around = self._around(first, clones[numbers[0]])
             except Exception as error:  # whatever a step raises, ``fit`` raises it again
                 yield from ((number, _failure(error)) for number in numbers)
@@ -117,13 +117,20 @@ class Preparer:
         for same_start in _by_start(clones):
             with recorded_warnings() as problem_warnings:
                 try:
-                    tasks = self._tasks(first, around, weight, [clones[k] for k in same_start])
+                    networks = [network_of(clones[number]) for number in same_start]
+                    tasks, data_warnings = self._tasks(first, around, weight, networks)
                     training = prepare_stochastic(tasks[0])
                 except (TypeError, ValueError) as error:  # ``fit`` raises it again
                     yield from ((number, _failure(error)) for number in same_start)
                     continue
             problem = tasks[0].problem
-            warnings = [*step_warnings, *problem_warnings, *problem.warnings, *training.warnings]
+            warnings = [
+                *step_warnings,
+                *problem_warnings,
+                *data_warnings,
+                *problem.warnings,
+                *training.warnings,
+            ]
             stackable = _is_stackable(problem, shuffle=bool(tasks[0].settings.shuffle))
             for number, task in zip(same_start, tasks, strict=True):
                 yield Member(
@@ -138,17 +145,16 @@ class Preparer:
         return fit_around(estimator, take(data.X, rows), take(data.y, rows))
 
     def _tasks(
-        self, request: FitRequest, around: StepsAround, weight: Any, clones: list[Any]
-    ) -> list[FitTask]:
-        """One task for each network, with one problem for all."""
-        networks = [network_of(one) for one in clones]
-        first = networks[0]
+        self, request: FitRequest, around: StepsAround, weight: Any, networks: list[Any]
+    ) -> tuple[list[FitTask], list[Warning]]:
+        """One task for each network, with one problem for all; and warnings of the data."""
         settings = [settings_of(one) for one in networks]
-        data, problem = self._problem(request, around, weight, first, settings[0])
-        return [
+        data, problem = self._problem(request, around, weight, networks[0], settings[0])
+        tasks = [
             task_of(network, own, NEW, data, problem)
             for network, own in zip(networks, settings, strict=True)
         ]
+        return tasks, data.warnings
 
     def _problem(
         self, request: FitRequest, around: StepsAround, weight: Any, network: Any, settings: Any
@@ -156,19 +162,13 @@ class Preparer:
         if around.X is not None:
             data = validate(network, around.X, around.y, weight, NEW)
             return data, problem_of(network, settings, NEW, data)
-        if request.rows is not None and _may_use_in_place(request.data.X, settings):
+        validation = _validation_of(request)
+        if request.rows is not None and _may_use_in_place(request, settings):
             shared = self._validated_once(request, network)
             if shared is not None:
-                return shared, problem_of_rows(
-                    network, settings, shared, request.rows, request.validation_rows
-                )
+                return shared, problem_of_rows(network, settings, shared, request.rows, validation)
         X, y, rows = request.data.X, request.data.y, request.rows
         data = validate(network, take(X, rows), take(y, rows), weight, NEW)
-        validation = (None, None, None)
-        if request.validation_rows is not None:
-            validation = tuple(
-                take(values, request.validation_rows) for values in (X, y, request.sample_weight)
-            )
         return data, problem_of(network, settings, NEW, data, validation=validation)
 
     def _validated_once(self, request: FitRequest, network: Any) -> Validated | None:
@@ -196,15 +196,29 @@ def _validated(request: FitRequest, network: Any) -> Validated | None:
     return replace(found, X=X, warnings=[*warned, *found.warnings])
 
 
-def _may_use_in_place(X: Any, settings: Any) -> bool:
+def _validation_of(request: FitRequest) -> tuple[Any, Any, Any]:
+    """What ``fit`` takes as X_val, y_val and sample_weight_val."""
+    rows = request.validation_rows
+    if rows is None:
+        return None, None, None
+    data = request.data
+    return take(data.X, rows), take(data.y, rows), weight_of_rows(request, rows)
+
+
+def _may_use_in_place(request: FitRequest, settings: Any) -> bool:
     """Whether batches can be taken from X itself rather than from the copy X[rows].
 
-    Not if this could change how sums round: without shuffling, batches have the memory layout of
-    X[rows], and sparse batches have the order of its entries.
+    Not if this could change how sums round. Without shuffling, and for the rows that early
+    stopping holds out, they depend on the memory layout of X[rows]; for sparse rows, on the order
+    of the entries.
     """
-    is_dense = isinstance(X, np.ndarray) or not hasattr(X, "tocsr")
-    is_plain = not isinstance(X, np.ndarray) or X.flags.c_contiguous
-    return bool(is_dense and (settings.shuffle or is_plain))
+    X = request.data.X
+    if hasattr(X, "tocsr"):
+        return False
+    if isinstance(X, list) or (isinstance(X, np.ndarray) and X.flags.c_contiguous):
+        return True
+    holds_out = settings.early_stopping and request.validation_rows is None
+    return bool(settings.shuffle and not holds_out)
 
 
 def _by_start(clones: dict[int, Any]) -> list[list[int]]:

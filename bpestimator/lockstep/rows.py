@@ -38,7 +38,7 @@ def checked_rows(est: Any, X: Any, y: Any, sample_weight: Any = None) -> Rows:
     probe = clone(est).set_params(random_state=0)
     data = validate(probe, X, y, sample_weight, call)
     problem = problem_of(probe, settings, call, data)
-    warn(problem.warnings)
+    warn([*data.warnings, *problem.warnings])
     X, weight = problem.x, problem.weight
     weight = np.ones(X.shape[0]) if weight is None else weight
     return Rows(X, problem.y, weight, problem.targets.attributes.get("classes_"))

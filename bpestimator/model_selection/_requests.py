@@ -10,7 +10,7 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from bpestimator.lockstep import Data, FitRequest, nested_in, network_of
+from bpestimator.lockstep import Data, FitRequest, nested_in, network_of, row_numbers
 
 
 class Requests(NamedTuple):
@@ -29,7 +29,7 @@ class Requests(NamedTuple):
 def requests_of(
     estimator: Any,
     candidates: Sequence[dict[str, Any]],
-    folds: Sequence[np.ndarray],
+    folds: Sequence[Any],
     data: Data,
     params: Mapping[str, Any],
 ) -> Requests:
@@ -40,13 +40,14 @@ def requests_of(
     estimator : estimator
     candidates : sequence of dict
         The parameters of each candidate.
-    folds : sequence of ndarray of int
-        The training rows of each fold.
+    folds : sequence of array-like
+        The training rows of each fold, as the splitter has them.
     data : Data
     params : mapping
         The other arguments of ``fit``, such as ``sample_weight``.
     """
     found = Requests([], [], {})
+    rows_of_folds = [_rows_or_obstacle(rows, data) for rows in folds]
     for number, parameters in enumerate(candidates):
         places = range(number * len(folds), (number + 1) * len(folds))
         try:
@@ -60,9 +61,21 @@ def requests_of(
             found.alone.update(dict.fromkeys(places, obstacle))
             continue
         weight = params.get(_weight_name(one))
-        found.places.extend(places)
-        found.requests.extend(FitRequest(one, data, rows, None, weight) for rows in folds)
+        for place, rows in zip(places, rows_of_folds, strict=True):
+            if isinstance(rows, str):
+                found.alone[place] = rows
+            else:
+                found.places.append(place)
+                found.requests.append(FitRequest(one, data, rows, None, weight))
     return found
+
+
+def _rows_or_obstacle(rows: Any, data: Data) -> np.ndarray | str:
+    """The rows of a fold by number; the reason if the data does not have them."""
+    try:
+        return row_numbers(rows, data.n_rows)
+    except (IndexError, TypeError) as error:  # the search takes them again, and raises its error
+        return f"its rows are not allowed: {error}"
 
 
 def _obstacle(one: Any, params: Mapping[str, Any]) -> str | None:

@@ -54,18 +54,12 @@ class _Splits:
     def split(self, X: Any, y: Any = None, **params: Any) -> Any:
         splits = list(self._splitter.split(X, y, **params))
         if self._prefit is not None:
-            self._prefit(X, y, [_numbers(train) for train, _ in splits])
+            self._prefit(X, y, [train for train, _ in splits])
         return splits
 
     def stop_prefitting(self) -> None:
         """Stop calling ``prefit``."""
         self._prefit = None
-
-
-def _numbers(rows: Any) -> np.ndarray:
-    """The row numbers, from numbers or a mask."""
-    rows = np.asarray(rows)
-    return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
 class _LockstepSearch:

@@ -126,7 +126,7 @@ class StackedBatches(Batches):
             for batch in self.blocks[sizes]:
                 for part in _batches_in(batch):
                     assert part.weight is not None
-                    np.add.reduce(part.weight, -1, out=part.total, keepdims=True)
+                    part.total[...] = np.add.reduce(part.weight, -1, keepdims=True)
 
 
 def _batches_in(batch: Batch | UnequalBatch) -> list[Batch]:

@@ -36,7 +36,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 from tasks import BATCH, Part, Task, all_tasks, split, steps
 from threadpoolctl import threadpool_limits
 
-from bpestimator.estimators import _rate_finder
+from bpestimator.estimators.fitting import rate_finder
 
 GRID = np.logspace(-4, 0, 13)
 

@@ -201,7 +201,10 @@ def advice(settings: Settings, run: Run, rate: float) -> str:
             "increase max_iter."
         )
     if schedule.from_parameters and last_rate < rate:
-        numbers = [f"{name}={getattr(settings, name):g}" for name in schedule.from_parameters]
+        numbers = [
+            f"{name}={getattr(schedule, own_name):g}"
+            for name, own_name in schedule.from_parameters.items()
+        ]
         rate_now += (
             f", which {schedule.name!r} with {' and '.join(numbers)} has decreased to "
             f"{last_rate:g},"

@@ -73,7 +73,7 @@ class ClassTargets(Targets):
         n_outputs, out_activation = len(classes), "softmax"
         smoothing = float(settings.label_smoothing)
         if kind == MULTILABEL:
-            loss, out_activation = loss.binary, "logistic"
+            loss, n_outputs, out_activation = loss.binary, y.shape[1], "logistic"
         elif len(classes) <= 2:
             loss, n_outputs, out_activation = loss.binary, 1, "logistic"
         elif smoothing or not loss.takes_labels:
