@@ -20,7 +20,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, check_scalar
 
-from bpestimator.estimators import BackpropClassifier, settings_of
+from bpestimator.estimators import BackpropClassifier, batch_size_of, settings_of
 from bpestimator.lockstep import (
     Rows,
     check_is_network,
@@ -135,7 +135,7 @@ def _without_zero_weights(rows: Rows) -> Rows:
 
 def _ready_for_steps(net: Any, n_rows: int) -> Any:
     """Set the network up to take single steps, without validation and the like."""
-    size = min(200 if net.batch_size == "auto" else net.batch_size, n_rows)
+    size = batch_size_of(net.batch_size, n_rows)
     net.set_params(batch_size=size, shuffle=False, early_stopping=False, verbose=False)
     if isinstance(net, BackpropClassifier):
         net.set_params(class_weight=None)  # the weights of the rows include it

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
+from bpestimator.estimators import batch_size_of
 from bpestimator.lockstep.grouping import SMALLEST_GROUP, grouped
 from bpestimator.lockstep.nested import network_of
 from bpestimator.lockstep.requests import Alone, FitRequest, Fitted
@@ -85,7 +86,7 @@ def _seconds(request: FitRequest) -> float:
     n_features = X.shape[1] if len(getattr(X, "shape", ())) == 2 else 1
     sizes = [n_features, *hidden, 1]
     n_weights = sum(a * b for a, b in pairwise(sizes))
-    batch_size = 200 if isinstance(network.batch_size, str) else network.batch_size
+    batch_size = batch_size_of(network.batch_size, request.n_rows)
     n_steps = ceil(request.n_rows / batch_size)
     product_seconds = request.n_rows * n_weights * PRODUCTS_PER_WEIGHT / PRODUCTS_PER_SECOND
     return float(network.max_iter * (product_seconds + n_steps * SECONDS_PER_STEP))

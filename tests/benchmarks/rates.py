@@ -277,8 +277,8 @@ def built_in(task: Task) -> Pick:
         taken += len(trials.losses) * trials.n_steps
         return trials
 
-    attempt = _rate_finder._try
-    with patch.object(_rate_finder, "_try", counted):
+    attempt = rate_finder._try
+    with patch.object(rate_finder, "_try", counted):
         found = task.net(learning_rate_init="auto").fit(*task.train).learning_rate_
     return Pick(found, taken)
 

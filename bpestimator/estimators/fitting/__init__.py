@@ -17,7 +17,6 @@ from bpestimator.estimators.fitting.problem import (
 )
 from bpestimator.estimators.fitting.stochastic import (
     Training,
-    batch_size_of,
     finish,
     fit_stochastic,
     prepare_stochastic,
@@ -34,7 +33,6 @@ __all__ = [
     "HeldOut",
     "Problem",
     "Training",
-    "batch_size_of",
     "finish",
     "fit_full_batch",
     "fit_stochastic",

@@ -36,7 +36,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from bpestimator.estimators.fitting.problem import Problem
-from bpestimator.estimators.parameters import Settings
+from bpestimator.estimators.parameters import Settings, batch_size_of
 from bpestimator.estimators.threads import blas_threads, largest_product
 from bpestimator.nn import mean_loss, predict
 from bpestimator.training import (
@@ -110,7 +110,7 @@ def find_rate(settings: Settings, problem: Problem, rules: TrainingRules) -> Fin
         How to train; the trials replace the schedule and the stopping rule.
     """
     max_iter = int(settings.max_iter)
-    batch_size = 200 if settings.batch_size == "auto" else int(settings.batch_size)
+    batch_size = batch_size_of(settings.batch_size, problem.n_rows)
     rates = np.array(RATES) * (1.0 if rules.optimizer.scales_by_gradient_size else SGD_FACTOR)
     strata = _strata(problem)
     diverged_rates, epochs, stable = np.empty(0), TRIAL_EPOCHS, None

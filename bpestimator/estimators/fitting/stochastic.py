@@ -18,7 +18,7 @@ from bpestimator.estimators.fitting.problem import (
 )
 from bpestimator.estimators.fitting.rate_finder import find_rate
 from bpestimator.estimators.fitting.validation import Validator, hold_out
-from bpestimator.estimators.parameters import Settings
+from bpestimator.estimators.parameters import Settings, batch_size_of
 from bpestimator.estimators.threads import THREADED_PRODUCT, blas_threads, largest_product
 from bpestimator.nn import Layout, NetworkSpec, move
 from bpestimator.training import (
@@ -37,9 +37,6 @@ from bpestimator.training import (
 # The order of the parameters in an optimizer's state. Pickles of 0.1.0 lack this entry: their order
 # is scikit-learn's.
 LAYOUT = "last layer first"
-
-# batch_size='auto' means this many rows, as in scikit-learn, or all rows if there are fewer.
-AUTO_BATCH_SIZE = 200
 
 
 class Training(NamedTuple):
@@ -163,11 +160,6 @@ def finish(task: FitTask, training: Training, reason: StopReason) -> FitResult:
         memory=_memory(settings, state, rate),
         warnings=messages.warnings_at_end(settings, call, run, reason, rate),
     )
-
-
-def batch_size_of(batch_size: int | str, n_rows: int) -> int:
-    """The rows of a batch, for the parameter ``batch_size`` and ``n_rows`` training rows."""
-    return min(AUTO_BATCH_SIZE if isinstance(batch_size, str) else int(batch_size), n_rows)
 
 
 def _rate_found(task: FitTask, rules: TrainingRules) -> float:

@@ -2,6 +2,7 @@
 
 from bpestimator.estimators.parameters.resolve import (
     activations_of,
+    batch_size_of,
     hidden_sizes,
     loss_of,
     output_activation_of,
@@ -21,6 +22,7 @@ __all__ = [
     "RegressorSettings",
     "Settings",
     "activations_of",
+    "batch_size_of",
     "hidden_sizes",
     "is_stochastic",
     "loss_of",

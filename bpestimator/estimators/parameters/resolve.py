@@ -15,6 +15,9 @@ from bpestimator.nn import (
 )
 from bpestimator.training import OPTIMIZERS, Dropout, Optimizer
 
+# batch_size='auto' means this many rows, as in scikit-learn, or all rows if there are fewer.
+AUTO_BATCH_SIZE = 200
+
 
 def hidden_sizes(value: Any) -> tuple[int, ...]:
     """``hidden_layer_sizes`` as a tuple."""
@@ -141,3 +144,8 @@ def dropout_of(rates: Any, n_hidden: int) -> Dropout | None:
         )
     dropout = Dropout(each)
     return dropout if dropout.is_on else None
+
+
+def batch_size_of(batch_size: int | str, n_rows: int) -> int:
+    """The rows of a batch, for the parameter ``batch_size`` and ``n_rows`` training rows."""
+    return min(AUTO_BATCH_SIZE if isinstance(batch_size, str) else int(batch_size), n_rows)

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from bpestimator.estimators.parameters import ClassifierSettings
 from bpestimator.estimators.targets.scores import accuracy
-from bpestimator.estimators.targets.targets import Targets
+from bpestimator.estimators.targets.targets import Targets, dense
 from bpestimator.estimators.targets.weights import class_weights, combined
 from bpestimator.nn import ALL_OUTPUT_ACTIVATIONS
 
@@ -99,7 +99,7 @@ class ClassTargets(Targets):
 
     def encode(self, y: Any, dtype: Any) -> np.ndarray:
         if self.multilabel:
-            encoded = (_dense(y) != 0).astype(dtype)
+            encoded = (dense(y) != 0).astype(dtype)
         elif not self._is_softmax:
             is_second_class = np.zeros(len(y)) if len(self.classes) == 1 else y == self.classes[1]
             encoded = is_second_class.astype(dtype).reshape(-1, 1)
@@ -263,7 +263,3 @@ def decode_classes(predictions: np.ndarray, classes: np.ndarray, out_activation:
         return (predictions > 0.5).astype(int)
     is_second_class = (predictions[:, 0] > 0.5) & (len(classes) > 1)
     return classes.take(is_second_class.astype(int))
-
-
-def _dense(y: Any) -> Any:
-    return y.toarray() if hasattr(y, "toarray") else y

@@ -12,7 +12,7 @@ from sklearn.metrics import d2_pinball_score
 
 from bpestimator.estimators.parameters import RegressorSettings, output_activation_of
 from bpestimator.estimators.targets.scores import r2
-from bpestimator.estimators.targets.targets import Targets
+from bpestimator.estimators.targets.targets import Targets, dense
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class NumberTargets(Targets):
         return cls(loss, output_activation_of(settings.output_activation, loss), n_outputs)
 
     def encode(self, y: Any, dtype: Any) -> np.ndarray:
-        y = _dense(y)
+        y = dense(y)
         if y.dtype.kind not in "biuf":
             raise ValueError(
                 "Unknown label type: BackpropRegressor takes numbers as y. Got values such as "
@@ -58,7 +58,7 @@ class NumberTargets(Targets):
             )
 
     def warnings(self, y: Any) -> list[Warning]:
-        y = _dense(y)
+        y = dense(y)
         smallest, largest = y.min(), y.max()
         low, high = self.output_activation.bounds
         if low <= smallest and largest <= high:
@@ -98,7 +98,3 @@ def pinball_score(
         d2_pinball_score(y, column, sample_weight=weight, alpha=level)
         for column, level in zip(predictions.T, levels, strict=True)
     )
-
-
-def _dense(y: Any) -> Any:
-    return y.toarray() if hasattr(y, "toarray") else y

@@ -81,3 +81,8 @@ class Targets:
     ) -> float:
         """The score of the predictions on validation rows, unless ``scoring`` names another."""
         raise NotImplementedError
+
+
+def dense(y: Any) -> Any:
+    """y as an array, even if it is a sparse matrix."""
+    return y.toarray() if hasattr(y, "toarray") else y

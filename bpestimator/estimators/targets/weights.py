@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
+from bpestimator.estimators.targets.targets import dense
+
 
 def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     """Validate sample weights.
@@ -78,15 +80,15 @@ def class_weights(
     """
     multilabel = y.ndim == 2 and y.shape[1] > 1
     if isinstance(class_weight, str) and counted is not None:
-        dense = [part.toarray() if hasattr(part, "toarray") else part for part in (counted, y)]
-        n_counted = len(dense[0])
+        both = [dense(part) for part in (counted, y)]
+        n_counted = len(both[0])
         weights = compute_sample_weight(
-            class_weight, np.concatenate(dense), indices=np.arange(n_counted)
+            class_weight, np.concatenate(both), indices=np.arange(n_counted)
         )
         return weights[n_counted:]
     if isinstance(class_weight, str):
         if multilabel:
-            y = y.toarray() if hasattr(y, "toarray") else y
+            y = dense(y)
             return compute_sample_weight(class_weight, y)
         each = compute_class_weight(class_weight, classes=classes, y=y)
         return each[np.searchsorted(classes, y)]
@@ -94,7 +96,7 @@ def class_weights(
         wanted = "a list of one dict per label" if multilabel else "a dict from label to weight"
         raise ValueError(f"class_weight must be 'balanced' or {wanted}. Got {class_weight!r}.")
     if multilabel:
-        y = y.toarray() if hasattr(y, "toarray") else y
+        y = dense(y)
         if len(class_weight) != y.shape[1]:
             raise ValueError(
                 f"class_weight has {len(class_weight)} dicts, but y has {y.shape[1]} labels. Pass "
