@@ -7,7 +7,7 @@ their settings differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -91,7 +91,7 @@ class Preparer:
 
     def members(
         self, requests: Sequence[FitRequest], numbers: Sequence[int]
-    ) -> Iterator[Member | tuple[int, Alone]]:
+    ) -> tuple[list[Member], dict[int, Alone]]:
         """Prepare requests on the same rows.
 
         Parameters
@@ -100,10 +100,11 @@ class Preparer:
         numbers : sequence of int
             Which of them to prepare.
 
-        Yields
-        ------
-        Member, or tuple of int and Alone
-            The tuple has the number of a request that must train alone.
+        Returns
+        -------
+        members : list of Member
+        failed : dict
+            By number, the reason why a request must train alone.
         """
         first = requests[numbers[0]]
         clones = {number: clone(requests[number].estimator) for number in numbers}
@@ -112,8 +113,9 @@ class Preparer:
                 weight = weight_of_rows(first, first.rows)
                 around = self._around(first, clones[numbers[0]])
             except Exception as error:  # whatever a step raises, ``fit`` raises it again
-                yield from ((number, _failure(error)) for number in numbers)
-                return
+                return [], dict.fromkeys(numbers, _failure(error))
+        members: list[Member] = []
+        failed: dict[int, Alone] = {}
         for same_start in _by_start(clones):
             with recorded_warnings() as problem_warnings:
                 try:
@@ -121,7 +123,7 @@ class Preparer:
                     tasks, data_warnings = self._tasks(first, around, weight, networks)
                     training = prepare_stochastic(tasks[0])
                 except (TypeError, ValueError) as error:  # ``fit`` raises it again
-                    yield from ((number, _failure(error)) for number in same_start)
+                    failed |= dict.fromkeys(same_start, _failure(error))
                     continue
             problem = tasks[0].problem
             warnings = [
@@ -132,10 +134,11 @@ class Preparer:
                 *training.warnings,
             ]
             stackable = _is_stackable(problem, shuffle=bool(tasks[0].settings.shuffle))
-            for number, task in zip(same_start, tasks, strict=True):
-                yield Member(
-                    number, clones[number], task, training, around.wrap, warnings, stackable
-                )
+            members += [
+                Member(number, clones[number], task, training, around.wrap, warnings, stackable)
+                for number, task in zip(same_start, tasks, strict=True)
+            ]
+        return members, failed
 
     def _around(self, request: FitRequest, estimator: Any) -> StepsAround:
         """The fitted steps around the network; if there are none, the data is not copied."""

@@ -58,15 +58,13 @@ def fit_group(
     ready: list[Member] = []
     preparer = Preparer()
     for same_rows in by_rows(requests, numbers):
-        for prepared in preparer.members(requests, same_rows):
-            if not isinstance(prepared, Member):
-                found[prepared[0]] = prepared[1]
-                continue
-            obstacle = _obstacle_of_all(prepared, len(same_rows))
-            if obstacle is not None:
-                found |= dict.fromkeys(_unprepared(numbers, found, ready), Alone(obstacle))
-                return found | _fit_members(ready, listener)
-            ready.append(prepared)
+        members, failed = preparer.members(requests, same_rows)
+        found |= failed
+        obstacle = _obstacle_of_all(members[0], len(same_rows)) if members else None
+        if obstacle is not None:
+            found |= dict.fromkeys(_unprepared(numbers, found, ready), Alone(obstacle))
+            break
+        ready += members
         if _bytes(ready) > MOST_BYTES:
             found |= _fit_members(ready, listener)
             ready = []

@@ -28,9 +28,10 @@ by that comparison.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import inf, isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -38,7 +39,7 @@ from sklearn.model_selection import train_test_split
 from bpestimator.estimators.fitting.problem import Problem
 from bpestimator.estimators.parameters import Settings, batch_size_of
 from bpestimator.estimators.threads import blas_threads, largest_product
-from bpestimator.nn import mean_loss, predict
+from bpestimator.nn import NetworkSpec, mean_loss, predict
 from bpestimator.training import (
     Batches,
     Constant,
@@ -228,9 +229,7 @@ def _try(
     rng = np.random.RandomState()
     rng.set_state(problem.rng.get_state())
     rows, held_out_rows = _split(problem, strata, rng)
-    spec, x = problem.spec, problem.x
-    if not isinstance(x, np.ndarray):
-        x = x.tocsr()
+    x = problem.x if isinstance(problem.x, np.ndarray) else problem.x.tocsr()
     batches = Batches(
         x,
         problem.encoded,
@@ -248,30 +247,45 @@ def _try(
         max_seconds=inf,
         diagnostics=False,
     )
-    weight = None if problem.weight is None else problem.weight[held_out_rows]
-    if weight is not None and not weight.any():
-        weight = None
-
-    def held_out_loss(params: np.ndarray) -> float:
-        predictions = predict(x[held_out_rows], spec.layout.bind(params), spec)
-        if not np.isfinite(predictions).all():
-            return inf
-        return mean_loss(spec.loss, predictions, problem.encoded[held_out_rows], weight)
-
-    losses = np.full(rates.shape, inf)
+    held_out_loss = _HeldOutLoss(problem, x, held_out_rows)
     generator = np.random.default_rng(int(rng.randint(2**31)))
     stream = RandomStream(rng, None, None if trial.dropout is None else generator)
-    state = TrainState(problem.params, {}, rates[:1], [stream], [Run()])
-    n_together = max(1, group_size(spec, batches.batch_size, x.dtype.itemsize))
-    with blas_threads(largest_product(spec.sizes, batches.batch_size)), np.errstate(all="ignore"):
-        for first in range(0, len(rates), n_together):
-            group_rates = rates[first : first + n_together].tolist()
-            models = stacked_state([state] * len(group_rates), group_rates, trial)
-            if train(spec, batches, trial, models) is StopReason.INTERRUPTED:
-                raise KeyboardInterrupt
-            losses[first : first + n_together] = [held_out_loss(params) for params in models.params]
+    start = TrainState(problem.params, {}, rates[:1], [stream], [Run()])
+    threads = blas_threads(largest_product(problem.spec.sizes, batches.batch_size))
+    with threads, np.errstate(all="ignore"):
+        trained = _train_from(start, problem.spec, batches, trial, rates)
+        losses = np.array([held_out_loss(params) for params in trained])
         untrained = held_out_loss(problem.params)
-        return _Trials(rates, losses, untrained, epochs, epochs * batches.n_steps)
+    return _Trials(rates, losses, untrained, epochs, epochs * batches.n_steps)
+
+
+def _train_from(
+    start: TrainState, spec: NetworkSpec, batches: Batches, trial: TrainingRules, rates: np.ndarray
+) -> Iterator[np.ndarray]:
+    """The parameters that training at each rate ends with, in groups that the cache holds."""
+    n_together = max(1, group_size(spec, batches.batch_size, start.params.itemsize))
+    for first in range(0, len(rates), n_together):
+        group_rates = rates[first : first + n_together].tolist()
+        models = stacked_state([start] * len(group_rates), group_rates, trial)
+        if train(spec, batches, trial, models) is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt
+        yield from models.params
+
+
+class _HeldOutLoss:
+    """The loss on held-out rows, as a function of the parameters; inf if it is not finite."""
+
+    def __init__(self, problem: Problem, x: Any, rows: np.ndarray) -> None:
+        self._spec, self._x, self._encoded = problem.spec, x[rows], problem.encoded[rows]
+        weight = None if problem.weight is None else problem.weight[rows]
+        self._weight = weight if weight is None or weight.any() else None
+
+    def __call__(self, params: np.ndarray) -> float:
+        spec = self._spec
+        predictions = predict(self._x, spec.layout.bind(params), spec)
+        if not np.isfinite(predictions).all():
+            return inf
+        return mean_loss(spec.loss, predictions, self._encoded, self._weight)
 
 
 def _strata(problem: Problem) -> np.ndarray | None:
