@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
@@ -127,10 +127,20 @@ def test_eight_folds_of_301_rows_train_together(kind, params, y, weight, sizes):
     assert sizes[0] == 8
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_without_validation_rows(dtype, sizes):
+def test_without_validation_rows(sizes):
     net = BackpropRegressor(**FIXED, early_stopping=True, n_iter_no_change=2)
-    assert_each_as_if_alone(requests_of(net, NUMBERS, validates=False, X=X.astype(dtype)))
+    assert_each_as_if_alone(requests_of(net, NUMBERS, validates=False))
+    assert sizes[0] == 8
+
+
+def test_float32(sizes):
+    """Some versions of OpenBLAS round stacked products otherwise: every bit is float64's."""
+    requests = requests_of(BackpropRegressor(**FIXED), NUMBERS, X=X.astype(np.float32))
+    for request, found in zip(requests, fit_requests(requests), strict=True):
+        assert found.estimator.coefs_[0].dtype == np.float32
+        theirs = alone(request)
+        assert_allclose(found.estimator.loss_curve_, theirs.loss_curve_, rtol=1e-5)
+        assert_allclose(found.estimator.coefs_[0], theirs.coefs_[0], atol=1e-4)
     assert sizes[0] == 8
 
 
@@ -219,9 +229,8 @@ def test_other_containers(container, hidden, shuffle):
         net = BackpropRegressor(**params, **options)
         requests = requests_of(net, NUMBERS, validates=validates, X=values)
         for request, found in zip(requests, fit_requests(requests), strict=True):
-            if container == "frame" and not shuffle:  # its rows keep the layout of a frame
-                assert isinstance(found, Alone)
-                continue
+            if container == "frame" and not shuffle and isinstance(found, Alone):
+                continue  # its rows keep the layout of a frame, which may be Fortran's
             assert isinstance(found, Fitted), found
             rows, others = request.rows, request.validation_rows
             validation = {}
