@@ -1,4 +1,4 @@
-"""The face: what scikit-learn's users meet."""
+"""Estimators: the classes that follow scikit-learn's conventions, and how they fit."""
 
 from bpestimator.estimators._base import publish, settings_of
 from bpestimator.estimators._setup import (
@@ -15,12 +15,16 @@ from bpestimator.estimators.fitting import (
     FitTask,
     Problem,
     Training,
-    batch_size_of,
     finish,
     is_scorer,
     prepare_stochastic,
 )
-from bpestimator.estimators.parameters import Settings, stackable_parameters, start_parameters
+from bpestimator.estimators.parameters import (
+    Settings,
+    batch_size_of,
+    stackable_parameters,
+    start_parameters,
+)
 from bpestimator.estimators.regressor import BackpropRegressor
 from bpestimator.estimators.threads import blas_threads, largest_product
 from bpestimator.estimators.user_warnings import recorded_warnings, warn

@@ -1,7 +1,7 @@
-"""What both estimators share: from data to a network, and from a network to predictions.
+"""The base class of both estimators: fit a network to data, and predict with it.
 
-This is the only place that sets fitted attributes, once a call has ended well: a call that fails
-has written nothing. It is also the only place that warns.
+Only this module sets fitted attributes, and only after training has succeeded: a call that fails
+leaves the estimator unchanged. Within the package ``estimators``, only this module issues warnings.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def has_partial_fit(est: Any) -> bool:
-    """Whether ``partial_fit`` exists; AttributeError with the remedy if not."""
+    """True if ``partial_fit`` is available; AttributeError with the remedy if not."""
     if not is_stochastic(est.solver):
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers "
@@ -78,11 +78,11 @@ def has_partial_fit(est: Any) -> bool:
 
 
 class BaseBackprop(CallbackSupportMixin, BaseEstimator):
-    """Training and prediction, whatever y means.
+    """Training and prediction, for classes and for numbers.
 
-    ``coefs_`` and ``intercepts_`` are the model. What else the next call needs to go on
-    exactly (the optimizer's moments, the shrunk rate) is in ``_memory``, a dict of plain
-    arrays, dicts and numbers.
+    ``coefs_`` and ``intercepts_`` are the model. ``_memory`` holds what else the next call needs to
+    continue exactly, such as the optimizer's moments and the decreased learning rate. It is a dict
+    of plain arrays, dicts and numbers.
     """
 
     coefs_: list[NDArray[Any]]
@@ -115,12 +115,17 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         return tags
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle; parameters that an earlier version did not have get their defaults."""
+        """Restore a pickle. Parameters that it lacks get their defaults."""
         kind: Any = type(self)
         super().__setstate__({**_defaults(kind), **state})
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters by name, those of a Pipeline's step as ``step__name``.
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params : dict
+            The new values, by name.
 
         Returns
         -------
@@ -129,21 +134,26 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         AttributeError
-            For a part of an object such as ``solver=AdamW()``: objects are set whole.
+            For a name such as ``solver__weight_decay``: set the whole object instead, as in
+            ``solver=AdamW(weight_decay=0.1)``.
         ValueError
-            For a name that is no parameter.
+            For a name that is not a parameter.
         """
         try:
             return super().set_params(**params)
         except AttributeError as error:
             error.add_note(
-                "Objects of solvers, schedules and the like are set whole: search over "
-                "{'solver': [AdamW(weight_decay=w) for w in (0.01, 0.1)]}, for instance."
+                "Solvers, schedules and other objects cannot be set in part. Set the whole object: "
+                "for instance, search over "
+                "{'solver': [AdamW(weight_decay=w) for w in (0.01, 0.1)]}."
             )
             raise
 
     def _targets_of(self, y: Any, settings: Any, call: Call, classes: Any) -> Targets:
-        """How y is encoded; a subclass answers. ``classes`` are those announced, or None."""
+        """How y is encoded; defined by the subclass.
+
+        ``classes`` are those passed to ``partial_fit``, or None.
+        """
         raise NotImplementedError
 
     # Training.
@@ -164,15 +174,16 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
                 "partial_fit does not support early_stopping=True: it sees one chunk at a time. "
                 "Set early_stopping=False, or use fit."
             )
-        goes_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
-        call = Call(incremental, fresh=not goes_on)
-        attempt = type(self)._attempt
+        continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
+        call = Call(incremental, fresh=not continues)
+        train = type(self)._train_and_publish
         if has_callbacks(self):
-            attempt = with_callbacks(attempt)
-        result = attempt(self, settings, call, X, y, sample_weight, classes, validation)
-        warn(result.warnings)  # only now, lest a filter that raises it cost the fit
+            train = with_callbacks(train)
+        result = train(self, settings, call, X, y, sample_weight, classes, validation)
+        # Only now: a filter may turn a warning into an error, which must not discard the fit.
+        warn(result.warnings)
 
-    def _attempt(
+    def _train_and_publish(
         self,
         settings: Settings,
         call: Call,
@@ -182,13 +193,14 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
         classes: np.ndarray | None,
         validation: Validation,
     ) -> FitResult:
-        """Train, and set the fitted attributes if a model was learnt."""
+        """Train, and set the fitted attributes if training produced a model."""
         listener = None
         if has_callbacks(self):
             epochs = 1 if call.incremental else int(self.max_iter)
             epoch_name = "epoch" if settings.is_stochastic else "iteration"
             listener = CallbackListener(self, epoch_name, epochs, X, y, sample_weight)
         data = validate(self, X, y, sample_weight, call)
+        warn(data.warnings)
         problem = problem_of(self, settings, call, data, classes=classes, validation=validation)
         warn(problem.warnings)
         task = task_of(self, settings, call, data, problem, listener)
@@ -201,11 +213,11 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
     # Prediction.
 
     def _output_activation_of_model(self) -> Activation:
-        """What turns the raw outputs of ``coefs_`` into predictions."""
+        """The output activation of the fitted network."""
         return ALL_OUTPUT_ACTIVATIONS[self.out_activation_]
 
     def _predict(self, X: Any) -> np.ndarray:
-        """Predictions of shape (n, outputs), by ``coefs_`` and ``intercepts_`` as they are."""
+        """Predictions of shape (n, outputs), from the current ``coefs_`` and ``intercepts_``."""
         if not self._is_valid(X):
             X = self._validate_to_predict(X)
         params = layers_of(self)
@@ -224,23 +236,23 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
             return predict(X, params, spec, workers=workers)
 
     def _is_valid(self, X: Any) -> bool:
-        """Whether validation would find nothing and change nothing; False on any doubt.
+        """Whether X needs no validation: it would pass, unchanged. False if that is uncertain.
 
         Validation takes ten times as long as the prediction for one row.
         """
-        known = self.__dict__
+        attributes = self.__dict__
         if not (
             type(X) is np.ndarray
             and X.dtype in _FLOATS
             and X.ndim == 2
             and X.size > 0
             and X.flags.c_contiguous
-            and X.shape[1] == known.get("n_features_in_")
-            and "feature_names_in_" not in known
-            and known.keys() >= self._fitted_attributes
+            and X.shape[1] == attributes.get("n_features_in_")
+            and "feature_names_in_" not in attributes
+            and attributes.keys() >= self._fitted_attributes
         ):
             return False
-        # Infinity or NaN among the entries makes the sum of their squares one too.
+        # If an entry is infinite or NaN, then so is the sum of squares.
         entries = X.reshape(-1)
         with np.errstate(all="ignore"):
             return isfinite(entries.dot(entries))
@@ -252,18 +264,18 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
 
 
 def settings_of(est: Any) -> Settings:
-    """The parameters of an estimator; InvalidParameterError for one that breaks its rule."""
+    """The parameters of an estimator; InvalidParameterError for a value that is not allowed."""
     kind: type[Settings] = est._settings
     return kind.of(est)
 
 
 def publish(est: BaseBackprop, task: FitTask, result: FitResult) -> None:
-    """Set the fitted attributes, unless nothing was learnt."""
+    """Set the fitted attributes, if training produced a model."""
     if result.attributes is None:
         return
     dropped = {*result.dropped, "feature_names_in_"}
     kept = {name: value for name, value in vars(est).items() if name not in dropped}
-    # At once, so that Ctrl-C cannot leave half a model.
+    # All in one assignment, so that Ctrl-C cannot leave a part of a model.
     est.__dict__ = {**kept, **task.attributes, **result.attributes, "_memory": result.memory}
 
 

@@ -1,4 +1,7 @@
-"""Setting up a fit: from an estimator and its data to a task. Reads the estimator, sets nothing."""
+"""Setup: turn an estimator and its data into a :class:`FitTask`.
+
+These functions read the estimator and do not change it.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,9 @@ class Validated:
     y : ndarray or sparse matrix
     weight : ndarray of shape (n,) or None
     attributes : dict
-        ``n_features_in_`` and, where X has names of columns, ``feature_names_in_``.
+        ``n_features_in_`` and, if X has column names, ``feature_names_in_``.
     warnings : list of Warning
-        What the user should know of the data.
+        Warnings about the data, to be issued later.
     """
 
     X: Any
@@ -58,13 +61,19 @@ def shallow_copy(est: Any) -> Any:
 
 
 def validate(est: Any, X: Any, y: Any, sample_weight: Any, call: Call) -> Validated:
-    """Check the data of a call as scikit-learn does."""
+    """Check the data of a call as scikit-learn does.
+
+    Raises
+    ------
+    ValueError
+        For data that ``fit`` does not take.
+    """
     first = call.fresh or not hasattr(est, "n_features_in_")
-    probe = shallow_copy(est) if first else est  # scikit-learn sets what it finds there
+    probe = shallow_copy(est) if first else est  # a first validation sets attributes
     X, y, warnings = _validated(probe, X, y, reset=first)
     names = ("n_features_in_", "feature_names_in_")
-    known = {name: vars(probe)[name] for name in names if name in vars(probe)}
-    return Validated(X, y, check_weights(sample_weight, X.shape[0]), known, warnings)
+    known_attributes = {name: vars(probe)[name] for name in names if name in vars(probe)}
+    return Validated(X, y, check_weights(sample_weight, X.shape[0]), known_attributes, warnings)
 
 
 def _validated(est: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any, list[Warning]]:
@@ -96,12 +105,14 @@ def problem_of(
     classes: np.ndarray | None = None,
     validation: Validation = NO_VALIDATION,
 ) -> Problem:
-    """All rows as a problem, with a network that is new, or as ``coefs_`` are.
+    """The problem of training on all rows.
+
+    The network is new if ``call.fresh``; otherwise it is the fitted one.
 
     Raises
     ------
     ValueError
-        For a y that the loss does not take, or data that do not fit the network.
+        For a y that the loss does not take, or data that do not match the fitted network.
     """
     X, y = data.X, data.y
     dtype = X.dtype if call.fresh else _dtype_of_coefs(est)
@@ -113,9 +124,9 @@ def problem_of(
     if call.fresh:
         spec, params = new_network(settings, X.shape[1], targets, rng, dtype)
     else:
-        spec, params = _known_network(est, settings, X.shape[1], targets, dtype)
-    warnings = [*data.warnings, *targets.warnings(y)]
-    held_out = _held_out(est, validation, data, targets, dtype, warnings)
+        spec, params = _fitted_network(est, settings, X.shape[1], targets, dtype)
+    warnings = targets.warnings(y)
+    held_out = _held_out(est, validation, data, targets, dtype, warnings, counted=y)
     return Problem(spec, X, y, targets, encoded, weight, params, rng, held_out, warnings=warnings)
 
 
@@ -124,54 +135,46 @@ def problem_of_rows(
     settings: Settings,
     data: Validated,
     rows: np.ndarray,
-    validation_rows: np.ndarray | None,
+    validation: Validation,
 ) -> Problem:
-    """Some rows of the data as a problem with a new network; others to validate on.
+    """The problem of training a new network on some rows of the data.
 
-    What ``fit(X[rows], y[rows], X_val=X[validation_rows], ...)`` would learn, with the rows of X
-    left where they are.
+    The same problem as that of ``fit(X[rows], y[rows], X_val=X[validation_rows], ...)``, except
+    that X is not copied.
+
+    Raises
+    ------
+    ValueError
+        As :func:`problem_of`.
     """
     y, weight = data.y[rows], None if data.weight is None else data.weight[rows]
     targets = est._targets_of(y, settings, Call(), None)
     rng = check_random_state(est.random_state)
-    encoded = _spread(targets.encode(y, data.X.dtype), rows, data.X.shape[0])
+    encoded = _scatter(targets.encode(y, data.X.dtype), rows, data.X.shape[0])
     weight = targets.weights(y, check_weights(weight, rows.size))
     spec, params = new_network(settings, data.X.shape[1], targets, rng, data.X.dtype)
-    held_out = None
-    if validation_rows is not None:
-        held_out = _rows_held_out(data, targets, y, validation_rows)
+    warnings = targets.warnings(y)
+    held_out = _held_out(est, validation, data, targets, data.X.dtype, warnings, counted=y)
     return Problem(
         spec,
         data.X,
         data.y,
         targets,
         encoded,
-        None if weight is None else _spread(weight, rows, data.X.shape[0]),
+        None if weight is None else _scatter(weight, rows, data.X.shape[0]),
         params,
         rng,
         held_out,
         rows=rows,
-        warnings=[*data.warnings, *targets.warnings(y)],
+        warnings=warnings,
     )
 
 
-def _spread(values: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
-    """An array with a place for every row, where those of ``rows`` have their values."""
-    spread = np.zeros((n_rows, *values.shape[1:]), values.dtype)
-    spread[rows] = values
-    return spread
-
-
-def _rows_held_out(data: Validated, targets: Targets, y: Any, rows: np.ndarray) -> HeldOut:
-    y_val = data.y[rows]
-    targets.check_held_out(y_val)
-    weight = check_weights(None if data.weight is None else data.weight[rows], rows.size)
-    return HeldOut(
-        data.X[rows],
-        y_val,
-        targets.encode(y_val, data.X.dtype),
-        targets.weights(y_val, weight, counted=y),
-    )
+def _scatter(values: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """An array of ``n_rows`` rows: ``values`` at ``rows``, 0 elsewhere."""
+    scattered = np.zeros((n_rows, *values.shape[1:]), values.dtype)
+    scattered[rows] = values
+    return scattered
 
 
 def new_network(
@@ -187,10 +190,10 @@ def new_network(
     return spec, initial_parameters(spec.layout, settings.initializer, gains, rng, dtype)
 
 
-def _known_network(
+def _fitted_network(
     est: Any, settings: Settings, n_features: int, targets: Targets, dtype: Any
 ) -> tuple[NetworkSpec, np.ndarray]:
-    """The network that ``coefs_`` and ``intercepts_`` are, and its parameters."""
+    """The network that ``coefs_`` and ``intercepts_`` describe, and its parameters."""
     spec = _spec(settings, _sizes_to_continue(est, settings, n_features, targets), targets)
     return spec, spec.layout.pack(est.coefs_, est.intercepts_, dtype)
 
@@ -207,29 +210,36 @@ def _held_out(
     targets: Targets,
     dtype: Any,
     warnings: list[Warning],
+    counted: Any,
 ) -> HeldOut | None:
-    """The user's own rows to validate on, if there are any; adds to ``warnings``."""
+    """The validation rows that the user passed, or None. Appends to ``warnings``.
+
+    ``counted`` is the y of the rows trained on, for weights that follow from its classes.
+    """
     X_val, y_val, weight_val = validation
     if X_val is None and y_val is None:
         if weight_val is not None:
-            raise ValueError("sample_weight_val needs X_val and y_val, the rows it weighs.")
+            raise ValueError(
+                "sample_weight_val needs X_val and y_val, the rows that it weights: pass all three."
+            )
         return None
     if X_val is None or y_val is None:
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"X_val and y_val must be passed together. {missing} is missing.")
     probe = shallow_copy(est)
+    vars(probe).pop("feature_names_in_", None)  # of an earlier fit
     vars(probe).update(data.attributes)
     try:
-        X_val, y_val, of_y = _validated(probe, X_val, y_val, reset=False)
+        X_val, y_val, y_warnings = _validated(probe, X_val, y_val, reset=False)
         weight = check_weights(weight_val, X_val.shape[0])
         targets.check_held_out(y_val)
         encoded = targets.encode(y_val, dtype)
     except ValueError as error:
         raise ValueError(f"X_val, y_val or sample_weight_val cannot be used: {error}") from error
-    warnings += [*of_y, *targets.warnings(y_val)]
+    warnings += [*y_warnings, *targets.warnings(y_val)]
     X_val = X_val.astype(dtype, copy=False)
     X_val = X_val if isinstance(X_val, np.ndarray) else X_val.tocsr()
-    return HeldOut(X_val, y_val, encoded, targets.weights(y_val, weight, counted=data.y))
+    return HeldOut(X_val, y_val, encoded, targets.weights(y_val, weight, counted=counted))
 
 
 def task_of(
@@ -240,27 +250,30 @@ def task_of(
     problem: Problem,
     listener: EpochListener | None = None,
 ) -> FitTask:
-    """All that a solver needs to know."""
+    """The task of one call, which holds all that a solver needs."""
     earlier = Earlier(
         has_model=hasattr(est, "coefs_"),
         samples=int(getattr(est, "t_", 0)),
         memory=est._memory or {},
         attributes={name: value for name, value in vars(est).items() if name.endswith("_")},
     )
-    known = {**data.attributes, **problem.targets.attributes}
+    known_attributes = {**data.attributes, **problem.targets.attributes}
 
     def model_at(params: np.ndarray) -> Any:
-        """A copy that takes plain arrays, as the validated rows are."""
+        """A copy of the estimator with these parameters.
+
+        It takes validated rows, which are plain arrays without column names.
+        """
         model = shallow_copy(est)
-        vars(model).update(known, **network_attributes(problem.spec, params))
+        vars(model).update(known_attributes, **network_attributes(problem.spec, params))
         vars(model).pop("feature_names_in_", None)
         return model
 
-    return FitTask(settings, call, problem, earlier, known, model_at, listener)
+    return FitTask(settings, call, problem, earlier, known_attributes, model_at, listener)
 
 
 def _dtype_of_coefs(est: Any) -> Any:
-    """The float type that ``coefs_`` and ``intercepts_`` fit in."""
+    """The smallest float type that holds ``coefs_`` and ``intercepts_``."""
     return np.result_type(np.float32, *map(np.asarray, [*est.coefs_, *est.intercepts_]))
 
 
@@ -274,24 +287,25 @@ def _sizes_to_continue(
     if wanted not in (built, sizes[1:-1]):
         raise ValueError(
             f"hidden_layer_sizes={settings.hidden_layer_sizes!r} cannot continue the network "
-            f"that was fitted with hidden_layer_sizes={built}. Set it back, or fit anew "
+            f"that was fitted with hidden_layer_sizes={built}. Set it back, or fit a new network "
             "with warm_start=False."
         )
     if (sizes[0], sizes[-1]) != (n_features, n_outputs):
         raise ValueError(
-            f"coefs_ take {sizes[0]} features to {sizes[-1]} outputs, but X has "
-            f"{n_features} features and y needs {n_outputs} outputs."
+            f"coefs_ is for {sizes[0]} features and {sizes[-1]} outputs, but X has {n_features} "
+            f"features and y needs {n_outputs} outputs. Pass data of the same shape, or fit a new "
+            "network with warm_start=False."
         )
     return sizes
 
 
 def layers_of(est: Any) -> Views:
-    """``coefs_`` and ``intercepts_``, which a user may have set, as arrays."""
+    """``coefs_`` and ``intercepts_`` as arrays. The user may have set lists."""
     return Views([np.asarray(W) for W in est.coefs_], [np.asarray(b) for b in est.intercepts_])
 
 
 def sizes_of(layers: Views) -> tuple[int, ...]:
-    """Units per layer; ValueError if the layers' shapes do not chain."""
+    """Units per layer; ValueError if the shapes of successive layers do not match."""
     shapes = [weights.shape for weights in layers.weights]
     widths = [biases.shape for biases in layers.biases]
     sizes = (*shapes[0][:1], *chain(*widths)) if shapes else ()

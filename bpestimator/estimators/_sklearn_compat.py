@@ -1,12 +1,12 @@
-"""Whatever depends on the version of scikit-learn, in one place."""
+"""Compatibility: all code that depends on the version of scikit-learn."""
 
 from __future__ import annotations
 
 from typing import Any
 
 try:
-    # What scikit-learn raises for a bad parameter. Callers may catch this very class, so
-    # ours has to be it; there is no public name for it yet.
+    # The class that scikit-learn raises for a bad parameter. Callers may catch it, so this package
+    # must raise the same class. It has no public name yet.
     from sklearn.utils._param_validation import InvalidParameterError
 except ImportError:  # pragma: no cover
 
@@ -19,14 +19,14 @@ try:  # from scikit-learn 1.9 on
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Without callbacks there is nothing to set."""
+        """Adds nothing: this version of scikit-learn has no callbacks."""
 
     def with_callbacks(method: Any) -> Any:
         return method
 
 
 def has_callbacks(est: Any) -> bool:
-    """Whether a fit has somebody to tell; there is no public way to ask yet."""
+    """Whether callbacks are set on an estimator. scikit-learn has no public way to ask yet."""
     return bool(getattr(est, "_skl_callbacks", None))
 
 

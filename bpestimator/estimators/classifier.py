@@ -31,15 +31,16 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
 
     A drop-in for :class:`sklearn.neural_network.MLPClassifier`: for the same parameters and
     ``random_state``, the same weights. It minimises the mean loss, by default
-    -log p(true class), plus alpha / (2 n) times the sum of squared weights, with p the softmax
-    of the outputs; for two classes and for multilabel y, the logistic function of each output.
+    -log p(true class), plus alpha / (2 n) times the sum of squared weights. The probability p is
+    the softmax of the outputs; for two classes and for multilabel y, it is the logistic function
+    of each output.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer, from the inputs on. ``()`` is a linear model.
     activation : str, Activation, or a list of these, one per hidden layer, default='relu'
-        What the hidden layers apply to their sums z:
+        The function that the hidden layers apply to z = a W + b, for inputs a:
 
         - 'identity': z
         - 'logistic': 1 / (1 + exp(-z))
@@ -50,12 +51,12 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
           ``activation=LeakyReLU(slope=0.1)``
         - :class:`bpestimator.CustomActivation`: a function and its derivative of your own
     solver : str or Optimizer, default='adam'
-        'lbfgs' looks at all rows at once, which suits a few thousand rows or fewer. The others
-        learn batch by batch: 'sgd' (with momentum), 'adam', 'adamw', 'nadam', 'rmsprop',
-        'adagrad'. Objects have parameters of their own, such as
-        ``solver=AdamW(weight_decay=0.1)``; see :class:`bpestimator.AdamW` and its like. A name
-        takes them from ``momentum``, ``beta_1``, ``epsilon`` and so on, where there are such; it
-        is an error to set them beside an object that has its own.
+        'lbfgs' uses all rows in each step, which suits a few thousand rows or fewer. The others
+        take a step for each batch: 'sgd' (with momentum), 'adam', 'adamw', 'nadam', 'rmsprop',
+        'adagrad'. A name takes its hyperparameters from ``momentum``, ``beta_1``, ``epsilon`` and
+        so on. An object such as ``solver=AdamW(weight_decay=0.1)`` has its own; see
+        :class:`bpestimator.AdamW`, ``SGD`` and so on. It is an error to set a parameter that the
+        object overrules.
     alpha : float, default=0.0001
         Strength of the L2 penalty, alpha / 2 times the sum of squared weights, divided by the
         rows (or their total weight) of the batch; at least 0.
@@ -65,7 +66,7 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         A number is a constant rate, in place of ``learning_rate_init``. A schedule shapes
         ``learning_rate_init`` over the run, with every solver but 'lbfgs':
 
-        - 'constant': it stays.
+        - 'constant': it does not change.
         - 'invscaling': after a fit's first epoch it is divided by (t + 1) ** power_t, with t
           the rows seen.
         - 'adaptive': it is divided by 5 whenever ``n_iter_no_change`` epochs in a row have not
@@ -75,33 +76,35 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
           objects take parameters and a warm-up: ``learning_rate=Cosine(warmup=5)``. All but
           the first end with epoch ``max_iter``, so that ``partial_fit`` cannot use them.
     learning_rate_init : float or 'auto', default=0.001
-        The learning rate to begin with, above 0. 'auto' finds one by short trials of five rates
-        before training, which cost 20 epochs unless all explode; the longer ``max_iter``, in
-        ``partial_fit`` too, the lower. Not used by 'lbfgs'.
+        The initial learning rate, above 0. 'auto' finds a rate by short trials of five rates before
+        training. They cost 20 epochs, or more if all diverge or the loss still falls in proportion
+        to the rate. The larger ``max_iter``, the lower the rate, in ``partial_fit`` too. Not used
+        by 'lbfgs'.
     power_t : float, default=0.5
         Exponent of 'invscaling', at least 0.
     max_iter : int, default=200
-        Most epochs (passes over the rows), or most iterations of 'lbfgs'.
+        The largest number of epochs (passes over the rows), or of iterations of 'lbfgs'.
     shuffle : bool, default=True
         Whether each epoch sees the rows in a new order.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, of early stopping's split and of the order of the rows.
         An int makes results repeatable.
     tol : float, default=1e-4
-        Improvement that counts, in units of the training loss, or of the validation score if
-        ``early_stopping``. For 'lbfgs', the largest gradient entry that counts as converged.
+        An epoch that improves the training loss (with ``early_stopping``, the validation score) by
+        less than this counts towards ``n_iter_no_change``. 'lbfgs' has converged when every entry
+        of the gradient is at most this large.
     verbose : bool or int, default=False
         Whether to print each epoch's loss.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last call.
+        Whether ``fit`` continues from the weights of the last call.
     momentum : float, default=0.9
-        Share of the last change that 'sgd' repeats, in [0, 1].
+        Fraction of its last update that 'sgd' adds to the next, in [0, 1].
     nesterovs_momentum : bool, default=True
-        Whether 'sgd' looks ahead by that change.
+        Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to hold out ``validation_fraction`` of the rows (or go by ``X_val``), stop once
-        their score has not improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best
-        epoch's weights.
+        Whether to hold out ``validation_fraction`` of the rows (or use ``X_val``), stop once the
+        score on these rows has not improved by ``tol`` for ``n_iter_no_change`` epochs, and keep
+        the weights of the best epoch.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping, in [0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -112,74 +115,74 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     n_iter_no_change : int or inf, default=10
         Epochs in a row without improvement before training stops.
     max_fun : int, default=15000
-        Most evaluations of the loss by 'lbfgs'.
+        The largest number of evaluations of the loss by 'lbfgs'.
     loss : str or Loss, default='log_loss'
         - 'log_loss': -log p(true class).
         - 'squared_error': half the squared distance of the probabilities from 1 for the true class
           and 0 for the others (the Brier score); gentler on wrong labels.
-        - 'focal': -(1 - p)^2 log p, which spends itself on what is still wrong; see
+        - 'focal': -(1 - p)^2 log p, which gives less weight to rows that are classified well; see
           :class:`bpestimator.Focal`.
         - :class:`bpestimator.CustomLoss`: a function and its derivative of your own
     class_weight : dict, 'balanced', list of dicts or None, default=None
-        How much each class counts, on top of ``sample_weight``: a dict from label to weight (1
-        for labels it lacks), or 'balanced': n_samples / (n_classes * rows of the class). For
-        multilabel y a list of one dict, or 'balanced', for all labels. It weighs the score that
-        ``early_stopping`` watches, too. ``partial_fit`` takes dicts only: a chunk does not tell
-        how often a class occurs in all data.
+        The weight of each class, which multiplies ``sample_weight``: a dict from label to weight (1
+        for labels that it lacks), or 'balanced': n_samples / (n_classes * rows of the class). For
+        multilabel y, a list with one dict per label, or 'balanced'. It also weights the validation
+        rows. ``partial_fit`` takes dicts only, since one chunk does not show how often a class
+        occurs in all data.
     label_smoothing : float, default=0.0
         Share s of each target that is spread evenly over the k classes: 1 becomes 1 - s + s / k,
         and 0 becomes s / k (k = 2 for two classes and for each label). In [0, 1).
     dropout : float or list of float, default=0.0
-        Share of the hidden units left out at random in each step of training, in [0, 1); the
-        others grow by 1 / (1 - rate). A list has one rate per hidden layer, and may have one more
-        at its front, that of the features. Not used by 'lbfgs'.
+        Share of the hidden units set to 0 at random in each step of training, in [0, 1). The others
+        are multiplied by 1 / (1 - rate). A list has one rate per hidden layer, and may have the
+        rate of the features in front. Not used by 'lbfgs'.
     weight_init : str or Initializer, default='auto'
-        How the first weights are drawn: 'auto' as scikit-learn does; 'glorot_uniform',
-        'glorot_normal', 'he_uniform', 'he_normal', 'lecun_uniform', 'lecun_normal', 'orthogonal'
+        How the initial weights are drawn: 'auto' as in scikit-learn; 'glorot_uniform',
+        'glorot_normal', 'he_uniform', 'he_normal', 'lecun_uniform', 'lecun_normal' or 'orthogonal'
         with biases of 0; or an object such as :class:`bpestimator.Orthogonal`.
     max_grad_norm : float or None, default=None
-        Longest gradient, in the Euclidean norm over all weights and biases: a longer one is
-        shortened to it before the step. Above 0; not used by 'lbfgs'.
+        The largest Euclidean norm of the gradient over all weights and biases. A gradient of a
+        larger norm is scaled down to it before the step. Above 0; not used by 'lbfgs'.
     max_time : float or None, default=None
-        Seconds after which a call stops, with a warning, at the end of the epoch (of 'lbfgs':
+        Seconds after which a call stops, with a warning, at the end of the epoch (with 'lbfgs', of
         the iteration). Above 0.
     scoring : str, callable or None, default=None
-        What validation scores, more being better: a scorer of scikit-learn, such as
-        'balanced_accuracy' or 'neg_log_loss', 'loss' for the loss itself, or None for the accuracy.
-        Of use with ``early_stopping`` or ``X_val``.
+        The validation score, of which more is better: a scorer of scikit-learn, such as
+        'balanced_accuracy' or 'neg_log_loss', 'loss' for minus the loss, or None for the accuracy.
+        Only used with ``early_stopping`` or ``X_val``.
     diagnostics : bool, default=False
-        Whether ``history_`` also tells, for the last step of each epoch and each layer k = 1, 2,
-        ..., 'gradient_norm_k', 'weight_norm_k', 'update_ratio_k' (change over weight; about 1e-3
-        is healthy) and 'idle_units_k' (share of hidden units that are dead or saturated). Not
-        used by 'lbfgs'.
+        Whether ``history_`` also has, for the last step of each epoch and each layer k = 1, 2, ...,
+        'gradient_norm_k', 'weight_norm_k', 'update_ratio_k' (norm of the update over that of the
+        weights; about 1e-3 is usual) and 'idle_units_k' (share of hidden units that are dead or
+        saturated). Not used by 'lbfgs'.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; the columns' numbers for multilabel y.
+        The classes, sorted; for multilabel y, the column numbers.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of each layer. With ``intercepts_`` they are the model: set them, and
-        ``predict`` and ``partial_fit`` use what was set.
+        Weights of each layer. With ``intercepts_`` they are the model: if you set them, ``predict``
+        and ``partial_fit`` use the new values.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of each layer.
     loss_ : float
-        Last penalised training loss.
+        The penalised training loss of the last epoch.
     loss_curve_ : list of float
-        One penalised training loss an epoch. Not with 'lbfgs'.
+        The penalised training loss of each epoch. Not with 'lbfgs'.
     best_loss_ : float or None
-        The lowest of them; None with ``early_stopping``. Not with 'lbfgs'.
+        The lowest of ``loss_curve_``; None with ``early_stopping``. Not with 'lbfgs'.
     validation_scores_ : list of float or None
         Accuracy, or the score that ``scoring`` names, of the validation rows after each epoch.
     best_validation_score_ : float or None
-        The highest of them, with ``early_stopping``.
+        The highest of ``validation_scores_``, with ``early_stopping``.
     validation_loss_curve_ : list of float or None
         The loss of the validation rows after each epoch, without the penalty.
     learning_rate_ : float
         The learning rate of the last step. Not with 'lbfgs'.
     history_ : dict of lists of float
-        One entry an epoch (of 'lbfgs': an iteration) over the model's life, ready for
-        ``pandas.DataFrame``: 'epoch', 'loss', 'validation_loss', 'validation_score',
-        'learning_rate', 'seconds'; NaN where there is no such number.
+        One entry for each epoch (with 'lbfgs', for each iteration) of all calls that trained the
+        model, ready for ``pandas.DataFrame``: 'epoch', 'loss', 'validation_loss',
+        'validation_score', 'learning_rate', 'seconds'; NaN for a value that does not exist.
     stop_reason_ : str
         Why the last call stopped, in a word and a sentence: 'converged: ...', 'max_iter: ...',
         'max_time: ...', 'diverged: ...' (then the best finite weights are kept), 'callback: ...',
@@ -187,13 +190,13 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
     t_ : int
-        Rows seen so far, each counted once an epoch.
+        Rows seen so far, each counted once in every epoch.
     n_layers_ : int
         Layers, the inputs included.
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : str
-        What the output layer applies: 'softmax' or 'logistic'.
+        The activation of the output layer: 'softmax' or 'logistic'.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only where X has column names.
@@ -201,7 +204,7 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
     See Also
     --------
     BackpropRegressor : The same network for numbers.
-    sklearn.neural_network.MLPClassifier : What this is a drop-in for.
+    sklearn.neural_network.MLPClassifier : The class that this one can replace.
 
     References
     ----------
@@ -303,17 +306,18 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> BackpropClassifier:
-        """Learn from X and y.
+        """Fit the network to X and y.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), or a multilabel indicator (n_samples, n_labels)
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each row counts; a row of weight 0 teaches nothing.
+            The weight of each row; rows of weight 0 do not affect training.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Rows to validate on after each epoch, as ``X``, ``y`` and ``sample_weight`` are. With
-            ``early_stopping`` they decide, and all of ``X`` is trained on.
+            Rows to validate on after each epoch, in the form of ``X``, ``y`` and ``sample_weight``.
+            With ``early_stopping``, their score decides when to stop, and no rows of ``X`` are held
+            out.
 
         Returns
         -------
@@ -340,7 +344,7 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> BackpropClassifier:
-        """Learn one epoch from X and y, going on from what was learnt before.
+        """Train for one epoch on X and y, continuing from the weights of earlier calls.
 
         Parameters
         ----------
@@ -348,9 +352,9 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         y : array-like of shape (n_samples,), or a multilabel indicator (n_samples, n_labels)
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
-            Every class there will ever be; needed in the first call.
+            All classes that occur in any chunk; needed in the first call.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Rows to validate on.
+            Rows to validate on after the epoch.
 
         Returns
         -------
@@ -359,10 +363,10 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         Raises
         ------
         ValueError
-            As :meth:`fit`; or if ``classes`` is missing in the first call, differs from the
-            first call's, or lacks a class of y.
+            As :meth:`fit`; or if ``classes`` is missing in the first call, differs from those of
+            the first call, or lacks a class of y.
         AttributeError
-            If the solver is 'lbfgs', which does not learn batch by batch.
+            If the solver is 'lbfgs', which does not train batch by batch.
         """
         announced = announced_classes(classes, getattr(self, "classes_", None))
         validation = (X_val, y_val, sample_weight_val)
@@ -378,7 +382,8 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
 
         Returns
         -------
-        ndarray of shape (n_samples,), or (n_samples, n_labels); a sparse matrix where y was one
+        ndarray of shape (n_samples,), or (n_samples, n_labels)
+            A sparse matrix if y was one in ``fit``.
         """
         labels = decode_classes(self._predict(X), self.classes_, self.out_activation_)
         return csr_matrix(labels) if self._takes_sparse_y else labels
@@ -403,7 +408,16 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         return probabilities
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """The logarithm of :meth:`predict_proba`."""
+        """The logarithm of :meth:`predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
         probabilities = self.predict_proba(X)
         return np.log(probabilities, out=probabilities)
 

@@ -36,10 +36,10 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
 
         - 'squared_error': r^2 / 2; predicts the mean.
         - 'absolute_error': |r|; predicts the median.
-        - 'huber', 'log_cosh': squared near 0 and absolute far away, see
+        - 'huber', 'log_cosh': squared for small r and absolute for large r, see
           :class:`bpestimator.Huber` and ``LogCosh``.
         - 'quantile': the pinball loss of the median; :class:`bpestimator.Quantile` for others.
-          ``loss=Quantile([0.05, 0.5, 0.95])`` predicts three at once, which never cross, in an
+          ``loss=Quantile([0.05, 0.5, 0.95])`` predicts three quantiles, which never cross, in an
           array of shape (n_samples, 3).
         - 'poisson': y log(y / prediction) - y + prediction, half the Poisson deviance, with
           exp(output) as the prediction; y >= 0.
@@ -49,7 +49,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer, from the inputs on. ``()`` is a linear model.
     activation : str, Activation, or a list of these, one per hidden layer, default='relu'
-        What the hidden layers apply to their sums z:
+        The function that the hidden layers apply to z = a W + b, for inputs a:
 
         - 'identity': z
         - 'logistic': 1 / (1 + exp(-z))
@@ -60,12 +60,12 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
           ``activation=LeakyReLU(slope=0.1)``
         - :class:`bpestimator.CustomActivation`: a function and its derivative of your own
     solver : str or Optimizer, default='adam'
-        'lbfgs' looks at all rows at once, which suits a few thousand rows or fewer. The others
-        learn batch by batch: 'sgd' (with momentum), 'adam', 'adamw', 'nadam', 'rmsprop',
-        'adagrad'. Objects have parameters of their own, such as
-        ``solver=AdamW(weight_decay=0.1)``; see :class:`bpestimator.AdamW` and its like. A name
-        takes them from ``momentum``, ``beta_1``, ``epsilon`` and so on, where there are such; it
-        is an error to set them beside an object that has its own.
+        'lbfgs' uses all rows in each step, which suits a few thousand rows or fewer. The others
+        take a step for each batch: 'sgd' (with momentum), 'adam', 'adamw', 'nadam', 'rmsprop',
+        'adagrad'. A name takes its hyperparameters from ``momentum``, ``beta_1``, ``epsilon`` and
+        so on. An object such as ``solver=AdamW(weight_decay=0.1)`` has its own; see
+        :class:`bpestimator.AdamW`, ``SGD`` and so on. It is an error to set a parameter that the
+        object overrules.
     alpha : float, default=0.0001
         Strength of the L2 penalty, alpha / 2 times the sum of squared weights, divided by the
         rows (or their total weight) of the batch; at least 0.
@@ -75,7 +75,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         A number is a constant rate, in place of ``learning_rate_init``. A schedule shapes
         ``learning_rate_init`` over the run, with every solver but 'lbfgs':
 
-        - 'constant': it stays.
+        - 'constant': it does not change.
         - 'invscaling': after a fit's first epoch it is divided by (t + 1) ** power_t, with t
           the rows seen.
         - 'adaptive': it is divided by 5 whenever ``n_iter_no_change`` epochs in a row have not
@@ -85,33 +85,35 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
           objects take parameters and a warm-up: ``learning_rate=Cosine(warmup=5)``. All but
           the first end with epoch ``max_iter``, so that ``partial_fit`` cannot use them.
     learning_rate_init : float or 'auto', default=0.001
-        The learning rate to begin with, above 0. 'auto' finds one by short trials of five rates
-        before training, which cost 20 epochs unless all explode; the longer ``max_iter``, in
-        ``partial_fit`` too, the lower. Not used by 'lbfgs'.
+        The initial learning rate, above 0. 'auto' finds a rate by short trials of five rates before
+        training. They cost 20 epochs, or more if all diverge or the loss still falls in proportion
+        to the rate. The larger ``max_iter``, the lower the rate, in ``partial_fit`` too. Not used
+        by 'lbfgs'.
     power_t : float, default=0.5
         Exponent of 'invscaling', at least 0.
     max_iter : int, default=200
-        Most epochs (passes over the rows), or most iterations of 'lbfgs'.
+        The largest number of epochs (passes over the rows), or of iterations of 'lbfgs'.
     shuffle : bool, default=True
         Whether each epoch sees the rows in a new order.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, of early stopping's split and of the order of the rows.
         An int makes results repeatable.
     tol : float, default=1e-4
-        Improvement that counts, in units of the training loss, or of the validation score if
-        ``early_stopping``. For 'lbfgs', the largest gradient entry that counts as converged.
+        An epoch that improves the training loss (with ``early_stopping``, the validation score) by
+        less than this counts towards ``n_iter_no_change``. 'lbfgs' has converged when every entry
+        of the gradient is at most this large.
     verbose : bool or int, default=False
         Whether to print each epoch's loss.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last call.
+        Whether ``fit`` continues from the weights of the last call.
     momentum : float, default=0.9
-        Share of the last change that 'sgd' repeats, in [0, 1].
+        Fraction of its last update that 'sgd' adds to the next, in [0, 1].
     nesterovs_momentum : bool, default=True
-        Whether 'sgd' looks ahead by that change.
+        Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to hold out ``validation_fraction`` of the rows (or go by ``X_val``), stop once
-        their score has not improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best
-        epoch's weights.
+        Whether to hold out ``validation_fraction`` of the rows (or use ``X_val``), stop once the
+        score on these rows has not improved by ``tol`` for ``n_iter_no_change`` epochs, and keep
+        the weights of the best epoch.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping, in [0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -122,59 +124,60 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     n_iter_no_change : int or inf, default=10
         Epochs in a row without improvement before training stops.
     max_fun : int, default=15000
-        Most evaluations of the loss by 'lbfgs'.
+        The largest number of evaluations of the loss by 'lbfgs'.
     output_activation : str, default='auto'
-        What the outputs go through: 'identity', 'logistic', 'tanh', 'exp', 'softplus', or 'auto',
-        what suits the loss: 'exp' for 'poisson' and 'gamma', otherwise 'identity'.
+        The activation of the output layer: 'identity', 'logistic', 'tanh', 'exp' or 'softplus'.
+        'auto' takes the one that suits the loss: 'exp' for 'poisson' and 'gamma', otherwise
+        'identity'.
     dropout : float or list of float, default=0.0
-        Share of the hidden units left out at random in each step of training, in [0, 1); the
-        others grow by 1 / (1 - rate). A list has one rate per hidden layer, and may have one more
-        at its front, that of the features. Not used by 'lbfgs'.
+        Share of the hidden units set to 0 at random in each step of training, in [0, 1). The others
+        are multiplied by 1 / (1 - rate). A list has one rate per hidden layer, and may have the
+        rate of the features in front. Not used by 'lbfgs'.
     weight_init : str or Initializer, default='auto'
-        How the first weights are drawn: 'auto' as scikit-learn does; 'glorot_uniform',
-        'glorot_normal', 'he_uniform', 'he_normal', 'lecun_uniform', 'lecun_normal', 'orthogonal'
+        How the initial weights are drawn: 'auto' as in scikit-learn; 'glorot_uniform',
+        'glorot_normal', 'he_uniform', 'he_normal', 'lecun_uniform', 'lecun_normal' or 'orthogonal'
         with biases of 0; or an object such as :class:`bpestimator.Orthogonal`.
     max_grad_norm : float or None, default=None
-        Longest gradient, in the Euclidean norm over all weights and biases: a longer one is
-        shortened to it before the step. Above 0; not used by 'lbfgs'.
+        The largest Euclidean norm of the gradient over all weights and biases. A gradient of a
+        larger norm is scaled down to it before the step. Above 0; not used by 'lbfgs'.
     max_time : float or None, default=None
-        Seconds after which a call stops, with a warning, at the end of the epoch (of 'lbfgs':
+        Seconds after which a call stops, with a warning, at the end of the epoch (with 'lbfgs', of
         the iteration). Above 0.
     scoring : str, callable or None, default=None
-        What validation scores, more being better: a scorer of scikit-learn, such as
-        'balanced_accuracy' or 'neg_log_loss', 'loss' for the loss itself, or None for R^2.
-        Of use with ``early_stopping`` or ``X_val``.
+        The validation score, of which more is better: a scorer of scikit-learn, such as
+        'balanced_accuracy' or 'neg_log_loss', 'loss' for minus the loss, or None for R^2.
+        Only used with ``early_stopping`` or ``X_val``.
     diagnostics : bool, default=False
-        Whether ``history_`` also tells, for the last step of each epoch and each layer k = 1, 2,
-        ..., 'gradient_norm_k', 'weight_norm_k', 'update_ratio_k' (change over weight; about 1e-3
-        is healthy) and 'idle_units_k' (share of hidden units that are dead or saturated). Not
-        used by 'lbfgs'.
+        Whether ``history_`` also has, for the last step of each epoch and each layer k = 1, 2, ...,
+        'gradient_norm_k', 'weight_norm_k', 'update_ratio_k' (norm of the update over that of the
+        weights; about 1e-3 is usual) and 'idle_units_k' (share of hidden units that are dead or
+        saturated). Not used by 'lbfgs'.
 
     Attributes
     ----------
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of each layer. With ``intercepts_`` they are the model: set them, and
-        ``predict`` and ``partial_fit`` use what was set.
+        Weights of each layer. With ``intercepts_`` they are the model: if you set them, ``predict``
+        and ``partial_fit`` use the new values.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of each layer.
     loss_ : float
-        Last penalised training loss.
+        The penalised training loss of the last epoch.
     loss_curve_ : list of float
-        One penalised training loss an epoch. Not with 'lbfgs'.
+        The penalised training loss of each epoch. Not with 'lbfgs'.
     best_loss_ : float or None
-        The lowest of them; None with ``early_stopping``. Not with 'lbfgs'.
+        The lowest of ``loss_curve_``; None with ``early_stopping``. Not with 'lbfgs'.
     validation_scores_ : list of float or None
         R^2, or the score that ``scoring`` names, of the validation rows after each epoch.
     best_validation_score_ : float or None
-        The highest of them, with ``early_stopping``.
+        The highest of ``validation_scores_``, with ``early_stopping``.
     validation_loss_curve_ : list of float or None
         The loss of the validation rows after each epoch, without the penalty.
     learning_rate_ : float
         The learning rate of the last step. Not with 'lbfgs'.
     history_ : dict of lists of float
-        One entry an epoch (of 'lbfgs': an iteration) over the model's life, ready for
-        ``pandas.DataFrame``: 'epoch', 'loss', 'validation_loss', 'validation_score',
-        'learning_rate', 'seconds'; NaN where there is no such number.
+        One entry for each epoch (with 'lbfgs', for each iteration) of all calls that trained the
+        model, ready for ``pandas.DataFrame``: 'epoch', 'loss', 'validation_loss',
+        'validation_score', 'learning_rate', 'seconds'; NaN for a value that does not exist.
     stop_reason_ : str
         Why the last call stopped, in a word and a sentence: 'converged: ...', 'max_iter: ...',
         'max_time: ...', 'diverged: ...' (then the best finite weights are kept), 'callback: ...',
@@ -182,14 +185,14 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
     t_ : int
-        Rows seen so far, each counted once an epoch.
+        Rows seen so far, each counted once in every epoch.
     n_layers_ : int
         Layers, the inputs included.
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : str
-        What the output layer applies: ``output_activation``, or what 'auto' means; 'increasing'
-        for several quantiles.
+        The activation of the output layer: ``output_activation``, resolved if 'auto';
+        'increasing' for several quantiles.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only where X has column names.
@@ -197,7 +200,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     See Also
     --------
     BackpropClassifier : The same network for classes.
-    sklearn.neural_network.MLPRegressor : What this is a drop-in for.
+    sklearn.neural_network.MLPRegressor : The class that this one can replace.
 
     References
     ----------
@@ -296,17 +299,18 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> BackpropRegressor:
-        """Learn from X and y.
+        """Fit the network to X and y.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each row counts; a row of weight 0 teaches nothing.
+            The weight of each row; rows of weight 0 do not affect training.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Rows to validate on after each epoch, as ``X``, ``y`` and ``sample_weight`` are. With
-            ``early_stopping`` they decide, and all of ``X`` is trained on.
+            Rows to validate on after each epoch, in the form of ``X``, ``y`` and ``sample_weight``.
+            With ``early_stopping``, their score decides when to stop, and no rows of ``X`` are held
+            out.
 
         Returns
         -------
@@ -332,7 +336,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> BackpropRegressor:
-        """Learn one epoch from X and y, going on from what was learnt before.
+        """Train for one epoch on X and y, continuing from the weights of earlier calls.
 
         Parameters
         ----------
@@ -340,7 +344,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
         X_val, y_val, sample_weight_val : array-like, default=None
-            Rows to validate on.
+            Rows to validate on after the epoch.
 
         Returns
         -------
@@ -351,7 +355,7 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
         ValueError
             As :meth:`fit`.
         AttributeError
-            If the solver is 'lbfgs', which does not learn batch by batch.
+            If the solver is 'lbfgs', which does not train batch by batch.
         """
         validation = (X_val, y_val, sample_weight_val)
         self._fit(X, y, sample_weight, incremental=True, validation=validation)
@@ -374,8 +378,8 @@ class BackpropRegressor(RegressorMixin, BaseBackprop):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R^2 of the predictions; for quantiles D^2 of the pinball loss, averaged over the levels.
 
-        1 - (loss of the predictions) / (loss of the best constant): 1 is best, 0 no better than
-        the constant. R^2 is this for the squared error.
+        Both are 1 - (loss of the predictions) / (loss of the best constant): R^2 with the squared
+        error, D^2 with the pinball loss. 1 is the best value; 0 is as good as the constant.
 
         Parameters
         ----------

@@ -1,13 +1,13 @@
-"""Threads: BLAS on one thread while products are small, on the user's number while large.
+"""Threads: limit BLAS to one thread while the products of a network are small.
 
-BLAS splits a product over threads long before it pays. On two idle cores, two threads make a
-step with products of 1e6 multiplications no faster, of 1e7 1.3 times, of 1e8 1.7 times; but
-with another process on the second core they make every one of them 1.5 to 2 times *slower*,
-since each product ends when its slowest thread does, and on larger machines far worse was
-seen. So threads are worth their risk from about 1e8 on.
+BLAS splits a product over several threads although small products do not gain from it. On two idle
+cores, two threads make a step with products of 1e6 multiplications no faster, of 1e7 1.3 times as
+fast, and of 1e8 1.7 times. If another process uses the second core, two threads make each of these
+steps 1.5 to 2 times *slower*, since a product ends when its slowest thread does. On machines with
+more cores, the loss can be larger. So networks with products below 1e8 use one thread.
 
-The number of threads belongs to the process, not to a call. So calls are counted: the first
-that wants one thread remembers the user's number, the last to leave restores it.
+The number of threads is a setting of the process, which concurrent calls share. The first call that
+needs the limit stores the user's setting, and the last of them to end restores it.
 """
 
 from __future__ import annotations
@@ -22,57 +22,58 @@ from typing import Any
 
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
-# rows x fan_in x fan_out of the largest product from which BLAS may use several threads.
+# From this many multiplications (rows x fan_in x fan_out), threads gain more than they risk: see
+# the measurements above.
 THREADED_PRODUCT = 1e8
-# Below, BLAS takes one thread of its own accord: there is nothing to limit.
+# Below this many, BLAS uses one thread anyway, so that a limit would only cost time.
 SERIAL_PRODUCT = 3e4
 
 
 @lru_cache(maxsize=1)
 def _blas() -> Any:
-    # Looking for the libraries takes 20 times as long as setting their threads.
+    # Cached: to find the libraries takes 20 times as long as to set their threads.
     return ThreadpoolController().select(user_api="blas")
 
 
 def _free_control() -> None:
-    """Let any thread set OpenBLAS's threads.
+    """Let any Python thread set the number of OpenBLAS's threads.
 
-    Since threadpoolctl 3.8 the first thread to set them keeps that right. But the first of
-    several fits to begin need not be the last to end, which is the one that restores.
+    Since threadpoolctl 3.8, only the first Python thread that set the number may set it again.
+    But the fit that sets the limit and the fit that removes it may run in different threads.
     """
     if hasattr(OpenBLASController, "clear_controlling_thread"):
         OpenBLASController.clear_controlling_thread(force=True)
 
 
 class _Limit:
-    """The limit to one thread: who is inside, and the user's numbers to restore."""
+    """The limit to one thread: which objects hold it, and the user's settings to restore."""
 
     def __init__(self) -> None:
         self.originals: list[int] | None = None
         self.forget()
 
     def forget(self) -> None:
-        # A forked child has none of the calls under way, but the numbers to restore after its
-        # own.
-        self.lock, self.inside = RLock(), set[int]()
+        # A forked child runs none of its parent's calls, but it inherits the limit, and so must
+        # keep the settings to restore.
+        self.lock, self.holders = RLock(), set[int]()
 
-    def enter(self, who: int) -> None:
+    def enter(self, holder: int) -> None:
         with self.lock:
-            self.inside.add(who)
+            self.holders.add(holder)
             if self.originals is None:
                 self.originals = [library["num_threads"] for library in _blas().info()]
                 _free_control()
                 _blas().limit(limits=1)
                 _free_control()
 
-    def leave(self, who: int) -> None:
+    def leave(self, holder: int) -> None:
         with self.lock:
-            self.inside.discard(who)
-            if self.inside or self.originals is None:
+            self.holders.discard(holder)
+            if self.holders or self.originals is None:
                 return
             _free_control()
             for library, number in zip(_blas().lib_controllers, self.originals, strict=True):
-                if library.get_num_threads() == 1:  # else the user has changed it meanwhile
+                if library.get_num_threads() == 1:  # otherwise the user has changed it since
                     library.set_num_threads(number)
             _free_control()
             self.originals = None
@@ -84,10 +85,9 @@ if hasattr(os, "register_at_fork"):
 
 
 class _OneThread:
-    """``with`` this, BLAS runs on one thread.
+    """A context in which BLAS runs on one thread.
 
-    Should Ctrl-C come between the lines here, the end of the object makes up for it: leaving
-    twice does no harm.
+    If Ctrl-C skips ``__exit__``, ``__del__`` removes the limit. To remove it twice does no harm.
     """
 
     def __enter__(self) -> None:
@@ -101,19 +101,25 @@ class _OneThread:
 
 
 def largest_product(sizes: Sequence[int], rows: int) -> int:
-    """Multiplications in the largest product of a network on that many rows."""
+    """Multiplications in the largest matrix product of a network with these layer sizes."""
     return rows * max(fan_in * fan_out for fan_in, fan_out in pairwise(sizes))
 
 
 def blas_threads(product: float) -> AbstractContextManager[None]:
-    """A context with as many BLAS threads as suit products of that many multiplications."""
+    """A context that limits BLAS to one thread, if a product of that size gains from it.
+
+    Parameters
+    ----------
+    product : float
+        Multiplications in the largest product, as :func:`largest_product` counts them.
+    """
     if SERIAL_PRODUCT <= product < THREADED_PRODUCT:
         return _OneThread()
     return nullcontext()
 
 
 def blas_threads_of_user() -> int:
-    """How many threads the user lets BLAS have, whatever is limited just now."""
+    """The number of BLAS threads that the user has set, even while the limit holds."""
     with _limit.lock:
         if _limit.originals is not None:
             return max(_limit.originals, default=1)

@@ -1,4 +1,4 @@
-"""Inspection: pictures of what a network learns from, and how fast."""
+"""Inspection: displays of fitted searches and of range tests."""
 
 from bpestimator.inspection.learning_rate import LearningRateDisplay
 

@@ -1,4 +1,4 @@
-"""Matplotlib: imported where something is drawn, and only there; and what its lines take."""
+"""Matplotlib: imported only to draw or to check the properties of a line."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any
 
-# What ``Axes.plot`` takes besides the properties of a line.
-OF_AXES = ("scalex", "scaley")
+# The keywords of ``Axes.plot`` that are not properties of a line.
+AXES_KEYWORDS = ("scalex", "scaley")
 
 
 def matplotlib() -> Any:
-    """The package, with all that is used of it; ImportError that says what to install."""
+    """Import matplotlib, with the modules that this package uses.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib; the message says what to install.
+    """
     try:
         import matplotlib
         import matplotlib.cbook
@@ -26,25 +32,37 @@ def matplotlib() -> Any:
 
 
 def check_keywords(keywords: Iterable[str], method: Callable[..., Any]) -> None:
-    """TypeError for one that is neither the method's own nor a property of the line."""
+    """Check keywords that a method passes on to a line.
+
+    Parameters
+    ----------
+    keywords : iterable of str
+    method : callable
+        The method that took them; its own parameters are suggested, too, for a misspelt keyword.
+
+    Raises
+    ------
+    TypeError
+        For a keyword that is not a property of the line.
+    """
     for name in keywords:
-        of_line = _of_line()
-        if name in of_line:
+        line_keywords = _line_keywords()
+        if name in line_keywords:
             continue
-        own = [
+        own_parameters = [
             parameter.name
             for parameter in signature(method).parameters.values()
             if parameter.kind is not Parameter.VAR_KEYWORD
         ]
-        likely = get_close_matches(name, own) or get_close_matches(name, of_line)
+        likely = get_close_matches(name, own_parameters) or get_close_matches(name, line_keywords)
         hint = f" Did you mean {likely[0]!r}?" if likely else ""
         raise TypeError(
-            f"LearningRateDisplay.{method.__name__} takes {', '.join(own)}, and properties of "
-            f"matplotlib's Line2D, such as color or marker. Got {name!r}.{hint}"
+            f"LearningRateDisplay.{method.__name__} takes {', '.join(own_parameters)}, and "
+            f"properties of matplotlib's Line2D, such as color or marker. Got {name!r}.{hint}"
         )
 
 
-def _of_line() -> list[str]:
-    """Every keyword that ``Axes.plot`` takes."""
+def _line_keywords() -> list[str]:
+    """All keywords that ``Axes.plot`` takes."""
     line = matplotlib().lines.Line2D
-    return [*OF_AXES, *(name[4:] for name in dir(line) if name.startswith("set_"))]
+    return [*AXES_KEYWORDS, *(name[4:] for name in dir(line) if name.startswith("set_"))]

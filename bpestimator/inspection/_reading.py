@@ -1,4 +1,4 @@
-"""Reading: what a fitted search found for each learning rate, from its ``cv_results_``."""
+"""Reading: the score of each learning rate, from the ``cv_results_`` of a fitted search."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from sklearn.exceptions import NotFittedError
 from bpestimator.lockstep import value_key
 
 RATE_NAMES = ("learning_rate", "learning_rate_init")
-# So many values are named, of many.
-FEW = 3
+# Messages list this many values; more would hide the rest of the message.
+N_LISTED = 3
 
 
 class Reading(NamedTuple):
     """The best candidate of each rate.
 
-    rates, means, errors : ndarray of shape (n_rates,), the rates rising; mean score and its
-        standard error, over all folds and seeds
-    params : list of dict, the other parameters
-    score_name : what was scored
-    left_out : which candidates are not in here, and why; empty if all are
+    rates : ndarray of shape (n_rates,), increasing
+    means, errors : ndarray of shape (n_rates,), the mean score over all folds and seeds, and its
+        standard error
+    params : list of dict, the other parameters of each candidate
+    score_name : the name of the score
+    left_out : a message that names the candidates left out, with the reasons; empty if there are
+        none
     """
 
     rates: np.ndarray
@@ -36,10 +38,10 @@ class Reading(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A candidate, the seeds pooled.
+    """A candidate, with the scores of all its seeds pooled.
 
-    rate : whatever was tried as one; ``np.ma.masked`` where nothing was
-    mean, error : its score, over all folds and seeds, and the standard error
+    rate : the value tried as the rate; ``np.ma.masked`` if the candidate does not set it
+    mean, error : the mean score over all folds and seeds, and its standard error
     params : the other parameters
     """
 
@@ -49,12 +51,29 @@ class _Candidate(NamedTuple):
     params: dict[str, Any]
 
     @property
-    def has_place(self) -> bool:
+    def can_be_plotted(self) -> bool:
         return _is_number(self.rate) and bool(np.isfinite(self.mean))
 
 
 def read_search(search: Any, param_name: str | None, metric: str | None) -> Reading:
-    """Each rate, by its best candidate; ValueError if there is none, or no telling which."""
+    """Read the best candidate of each rate.
+
+    Parameters
+    ----------
+    search : fitted search
+    param_name : str or None
+        The parameter that is the rate; None finds it.
+    metric : str or None
+        The score to read; None finds it.
+
+    Raises
+    ------
+    NotFittedError
+        If the search is not fitted.
+    ValueError
+        If the parameter or the score cannot be determined, or no candidate has both a number as
+        the rate and a finite score.
+    """
     if not hasattr(search, "cv_results_"):
         raise NotFittedError(
             "LearningRateDisplay.from_search takes a search, such as LockstepGridSearchCV, "
@@ -69,7 +88,7 @@ def read_search(search: Any, param_name: str | None, metric: str | None) -> Read
     if not chosen:
         raise ValueError(
             f"No candidate with a number as {name} has a finite score. If fits or their scoring "
-            "failed, error_score='raise' in the search tells why."
+            "failed, set error_score='raise' in the search to see the error."
         )
     return Reading(
         np.array([one.rate for one in chosen], float),
@@ -82,16 +101,16 @@ def read_search(search: Any, param_name: str | None, metric: str | None) -> Read
 
 
 def _best_of_each_rate(candidates: list[_Candidate]) -> list[_Candidate]:
-    """The best of those that have a place, one for each rate, the rates rising."""
+    """The best candidate of each rate, among those to plot, in the order of increasing rates."""
     best: dict[float, _Candidate] = {}
     for one in candidates:
-        if one.has_place and (one.rate not in best or one.mean > best[one.rate].mean):
+        if one.can_be_plotted and (one.rate not in best or one.mean > best[one.rate].mean):
             best[one.rate] = one
     return [best[rate] for rate in sorted(best)]
 
 
 def _searched(results: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The values tried of each parameter."""
+    """The values that the search tried, for each parameter."""
     return {
         key.removeprefix("param_"): np.ma.compressed(values)
         for key, values in results.items()
@@ -100,35 +119,35 @@ def _searched(results: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _rate_of(searched: dict[str, np.ndarray], name: str | None) -> str:
-    """The parameter that is the learning rate; ValueError unless exactly one was numbers."""
+    """The name of the rate's parameter; ValueError unless exactly one was searched over numbers."""
     if name is None:
-        tried = [one for one in searched if one.split("__")[-1] in RATE_NAMES]
+        rate_params = [one for one in searched if one.split("__")[-1] in RATE_NAMES]
     elif name in searched:
-        tried = [name]
+        rate_params = [name]
     else:
         raise ValueError(
             f"cv_results_ has no 'param_{name}': choose {_choices('param_name', searched)}."
         )
-    found = [one for one in tried if any(map(_is_number, searched[one]))]
+    found = [one for one in rate_params if any(map(_is_number, searched[one]))]
     if len(found) == 1:
         return found[0]
     if found:
         raise ValueError(
             f"{' and '.join(found)} were both searched: choose {_choices('param_name', found)}."
         )
-    if tried:
+    if rate_params:
         raise ValueError(
-            f"The axis needs numbers, but {_tried_as(tried, searched)}. Search numbers, such as "
-            "{'learning_rate': [0.001, 0.01, 0.1]}."
+            f"The axis needs numbers, but {_tried_as(rate_params, searched)}. Search numbers, such "
+            "as {'learning_rate': [0.001, 0.01, 0.1]}."
         )
     raise ValueError(
         "The search must have tried numbers for one of learning_rate and learning_rate_init; "
-        f"else say param_name=... Searched were {sorted(searched)}."
+        f"otherwise set param_name to one of {sorted(searched)}."
     )
 
 
 def _tried_as(names: list[str], searched: dict[str, np.ndarray]) -> str:
-    """The first few values of each parameter, in words."""
+    """A phrase that lists the first few values of each parameter."""
     texts = []
     for name in names:
         values = list(dict.fromkeys(map(repr, searched[name])))
@@ -137,14 +156,14 @@ def _tried_as(names: list[str], searched: dict[str, np.ndarray]) -> str:
 
 
 def few_of(texts: Sequence[str]) -> str:
-    """The first few of some texts, in one."""
-    return f"{', '.join(texts[:FEW])}{', ...' if len(texts) > FEW else ''}"
+    """A list of the first few texts, as one text."""
+    return f"{', '.join(texts[:N_LISTED])}{', ...' if len(texts) > N_LISTED else ''}"
 
 
 def _metric_of(search: Any, metric: str | None) -> str:
-    """The metric to read: the only one, or the one asked for, or the one of ``refit``."""
-    ending = "mean_test_"
-    names = [key.removeprefix(ending) for key in search.cv_results_ if key.startswith(ending)]
+    """The metric to read: ``metric`` if it is set, else the only one, else the one of ``refit``."""
+    prefix = "mean_test_"
+    names = [key.removeprefix(prefix) for key in search.cv_results_ if key.startswith(prefix)]
     if metric is None and len(names) == 1:
         return names[0]
     if metric is None and not isinstance(search.refit, str):
@@ -165,7 +184,7 @@ def _choices(keyword: str, names: Iterable[str]) -> str:
 
 
 def _score_name(search: Any, metric: str) -> str:
-    """What users call the score."""
+    """The name of the score, as the user wrote it."""
     scoring = getattr(search, "scoring", None)
     return scoring if metric == "score" and isinstance(scoring, str) else metric
 
@@ -175,10 +194,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _candidates(results: Mapping[str, Any], name: str, metric: str) -> Iterator[_Candidate]:
-    """Every candidate; those that differ in ``random_state`` alone count as one."""
+    """All candidates. Those that differ only in ``random_state`` are pooled into one."""
     split = re.compile(rf"split\d+_test_{re.escape(metric)}")
     scores = np.array([results[key] for key in results if split.fullmatch(key)]).T
-    alike: dict[Any, tuple[Any, dict[str, Any], list[np.ndarray]]] = {}
+    pooled_candidates: dict[Any, tuple[Any, dict[str, Any], list[np.ndarray]]] = {}
     rates = results[f"param_{name}"]
     for number, (rate, all_params) in enumerate(zip(rates, results["params"], strict=True)):
         params = {
@@ -192,8 +211,8 @@ def _candidates(results: Mapping[str, Any], name: str, metric: str) -> Iterator[
             halving,
             value_key(params),
         )
-        alike.setdefault(key, (rate, params, []))[2].append(scores[number])
-    for rate, params, of_seeds in alike.values():
+        pooled_candidates.setdefault(key, (rate, params, []))[2].append(scores[number])
+    for rate, params, of_seeds in pooled_candidates.values():
         pooled = np.concatenate(of_seeds)
         with np.errstate(invalid="ignore"):  # infinite scores
             error = float(pooled.std() / np.sqrt(pooled.size))
@@ -201,13 +220,15 @@ def _candidates(results: Mapping[str, Any], name: str, metric: str) -> Iterator[
 
 
 def _left_out(name: str, candidates: list[_Candidate]) -> str:
-    """Which candidates have no place on the axis, why, and whether the best is among them."""
-    why = dict.fromkeys(_why_left_out(name, one) for one in candidates if not one.has_place)
-    if not why:
+    """The message on the candidates that cannot be plotted, with the best if it is among them."""
+    reasons = dict.fromkeys(
+        _why_left_out(name, one) for one in candidates if not one.can_be_plotted
+    )
+    if not reasons:
         return ""
     best = max((one for one in candidates if np.isfinite(one.mean)), key=lambda one: one.mean)
-    text = f"Left out of the display: {', '.join(why)}."
-    if best.has_place:
+    text = f"Left out of the display: {', '.join(reasons)}."
+    if best.can_be_plotted:
         return text
     return f"{text} The best score of all, {best.mean:.4g}, is that of {_setting(name, best)}."
 
@@ -220,7 +241,7 @@ def _why_left_out(name: str, one: _Candidate) -> str:
 
 
 def _setting(name: str, one: _Candidate) -> str:
-    """What the candidate says of the learning rate."""
+    """The candidate's setting of the learning rate, as a phrase."""
     if one.rate is np.ma.masked:
         return f"candidates that do not set {name}"
     return f"{name}={one.rate:g}" if _is_number(one.rate) else f"{name}={one.rate!r}"

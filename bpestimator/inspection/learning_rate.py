@@ -1,4 +1,4 @@
-"""LearningRateDisplay: which learning rates work, as a picture and a number."""
+"""LearningRateDisplay: plots the score or the loss of each learning rate, and recommends one."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ import numpy as np
 
 from bpestimator.estimators import warn
 from bpestimator.inspection._matplotlib import check_keywords, matplotlib
-from bpestimator.inspection._range_test import RangeTest, range_test, rising_rates
+from bpestimator.inspection._range_test import RangeTest, increasing_rates, range_test
 from bpestimator.inspection._reading import Reading, few_of, read_search
 
-# A score this many times as far below the best as all others needs an axis of its own.
-FAR = 10
+# A score this many times as far below the best as all others would flatten them to a line.
+FAR_BELOW = 10
 
 
 class LearningRateDisplay:
-    """What a network makes of each learning rate.
+    """The score or the loss of a network for each learning rate.
 
-    Made by :meth:`from_search`, from cross-validated scores, or by :meth:`from_estimator`, from a
-    range test, which takes a fraction of one fit and no more than one look at each rate. A search
-    is the better judge; a range test tells where to search.
+    :meth:`from_search` makes it from cross-validated scores, :meth:`from_estimator` from a range
+    test. A range test takes a fraction of the time of one fit, and one step at each rate. A search
+    is more reliable; a range test shows which rates to search.
 
     Parameters
     ----------
     rates : ndarray of shape (n_rates,)
-        Rising.
+        Increasing.
     values : ndarray of shape (n_rates,)
         Mean score, or smoothed loss.
     spread : ndarray of shape (n_rates,), default=None
         Standard error of each score.
     interval : tuple of float
-        The lowest and the highest rate of the plateau, or of what is safe.
+        The lowest and the highest rate of the plateau, or of the safe rates.
     recommended : float
-        One rate.
+        The recommended rate, within the interval.
     diverged_from : float, default=None
-        Where the loss exploded.
+        The rate at which the loss diverged.
     value_name : str, default="score"
-        What ``values`` are called.
+        The label of ``values``.
     params : list of dict, default=None
-        What else was searched: the parameters of the candidate behind each value.
+        The other parameters of the candidate that each value belongs to.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     line_ : matplotlib Artist
-        The values over the rates; NaN for scores of too high rates that are far below the others.
+        The values over the rates; NaN for scores far below the others, of rates that are too high.
 
     Examples
     --------
@@ -103,20 +103,23 @@ class LearningRateDisplay:
         """Read a fitted search over the learning rate.
 
         The plateau is the best rate and its neighbours whose mean score is within one standard
-        error of the best, s / sqrt(n), for the standard deviation s of the best rate's scores on
-        n folds. Recommended is its middle on the logarithmic axis, sqrt(low * high). Where other
-        parameters were searched too, each rate is represented by its best candidate, which
-        ``params`` names. Candidates that differ in ``random_state`` alone count as one, with the
-        scores of all its seeds: the luckiest seed says little of a rate.
+        error of the best. The standard error is s / sqrt(n), for the standard deviation s of the
+        best rate's scores on n folds. The recommended rate is the middle of the plateau on the
+        logarithmic axis, sqrt(low * high).
+
+        If other parameters were searched too, each rate is represented by its best candidate, whose
+        other parameters are in ``params``. The scores of candidates that differ only in
+        ``random_state`` are pooled, so that no rate is chosen for its luckiest seed.
 
         Parameters
         ----------
-        search : fitted GridSearchCV, RandomizedSearchCV, halving search or ours
+        search : fitted search
+            GridSearchCV, RandomizedSearchCV, a halving search, or a search of this package.
         param_name : str, default=None
             The searched parameter; None finds ``learning_rate`` or ``learning_rate_init``,
             in a Pipeline too.
         metric : str, default=None
-            Of several metrics; None for the only one, or the one that ``refit`` names.
+            The metric to show, if there are several; None for the one that ``refit`` names.
         plot : bool, default=True
             Whether to draw at once.
         ax : matplotlib Axes, default=None
@@ -132,16 +135,16 @@ class LearningRateDisplay:
         NotFittedError
             If the search has not been fitted.
         TypeError
-            For a keyword that nobody takes.
+            For a keyword that the line does not take.
         ValueError
-            If the search was not over numbers as learning rates, no fit has a score, or
-            several metrics were scored and neither ``metric`` nor ``refit`` names one.
+            If the search tried no numbers as learning rates, if no fit has a score, or if several
+            metrics were scored and neither ``metric`` nor ``refit`` names one.
 
         Warns
         -----
         UserWarning
-            If the best rate is at an end of those searched, or candidates are left out: those
-            whose rate is no number, such as "auto" or "cosine", or that have no score.
+            If the best rate is the lowest or the highest searched. If candidates are left out,
+            because their rate is not a number, such as "auto" or "cosine", or they have no score.
         """
         check_keywords(kwargs, cls.from_search)
         found = read_search(search, param_name, metric)
@@ -175,29 +178,30 @@ class LearningRateDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> LearningRateDisplay:
-        """Run a range test: a step at each of many rising rates, until the loss explodes.
+        """Run a range test: a step at each of many increasing rates, until the loss diverges.
 
-        The loss is smoothed, m_k = 0.9 m_(k-1) + 0.1 loss_k over 1 - 0.9^k. Safe is from where
-        a tenth of its whole fall has happened to a third of the rate where it is lowest.
-        Recommended is the geometric mean of the valley, half-way down the longest decreasing
-        subsequence, and of a tenth of the rate where the loss is lowest.
+        The losses are smoothed: m_k / (1 - 0.9^k), with m_k = 0.9 m_(k-1) + 0.1 loss_k. The safe
+        interval begins at the rate by which the loss has fallen by a tenth of its whole fall. It
+        ends at a third of the rate with the lowest loss. The recommended rate is the geometric mean
+        of two rates: the one half-way down the longest decreasing subsequence of the losses, and a
+        tenth of the one with the lowest loss.
 
-        The loss has exploded where it is four times its lowest value. A ``CustomLoss`` may have
-        any constant added to it, which makes no difference: it has exploded where it rose twice
-        as far as it fell.
+        The loss has diverged when it is four times its lowest value. A ``CustomLoss`` may have any
+        constant added to it, so it has diverged when it rose twice as far as it fell.
 
         Source: Smith, WACV 2017 (arXiv 1506.01186), section 3.3.
 
         Parameters
         ----------
         estimator : BackpropClassifier or BackpropRegressor
-            Or a Pipeline that ends in one, or a TransformedTargetRegressor. Left as it is: a
+            Or a Pipeline that ends in one, or a TransformedTargetRegressor. It is not changed: a
             clone takes the steps.
         X, y, sample_weight : array-like
-            As ``fit`` takes them. Rows of weight 0 have no part in the test.
+            As ``fit`` takes them. The test leaves out rows of weight 0.
         low, high : float, default=1e-6, 10
             The first rate and the last.
         n_steps : int, default=100
+            The number of rates, at least 10.
         plot : bool, default=True
             Whether to draw at once.
         ax : matplotlib Axes, default=None
@@ -211,18 +215,19 @@ class LearningRateDisplay:
         Raises
         ------
         TypeError
-            For an estimator that is not ours, or a keyword that nobody takes.
+            For an estimator without a network of this package, or a keyword that the line does not
+            take.
         ValueError
-            For a solver without a learning rate, rates that do not rise from above 0, or what
-            ``fit`` would refuse.
+            For a solver without a learning rate, for rates that do not rise from above 0, or for
+            data that ``fit`` does not take.
 
         Warns
         -----
         UserWarning
-            If the loss is lowest at the last rate: how much higher is safe has not been tested.
+            If the loss is lowest at the last rate: higher rates, not tested, may be safe, too.
         """
         check_keywords(kwargs, cls.from_estimator)
-        rates = rising_rates(low, high, n_steps)
+        rates = increasing_rates(low, high, n_steps)
         found = range_test(estimator, X, y, rates, sample_weight)
         if message := _end_of_test(found):
             warn([UserWarning(message)])
@@ -237,7 +242,7 @@ class LearningRateDisplay:
         return display.plot(ax, **kwargs) if plot else display
 
     def plot(self, ax: Any = None, **kwargs: Any) -> LearningRateDisplay:
-        """Draw.
+        """Draw the values, the interval and the recommended rate.
 
         Parameters
         ----------
@@ -253,7 +258,7 @@ class LearningRateDisplay:
         Raises
         ------
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         TypeError
             For a keyword that the line does not take.
         """
@@ -279,7 +284,7 @@ class LearningRateDisplay:
         color, marker, values = "C0", "", self.values
         if self.spread is not None:
             marker = "o"
-            values = np.where(_in_sight(values), values, np.nan)
+            values = np.where(_on_axis(values), values, np.nan)
             ax.fill_between(
                 self.rates,
                 values - self.spread,
@@ -294,16 +299,16 @@ class LearningRateDisplay:
         (self.line_,) = ax.plot(self.rates, values, **style)
 
     def _draw_interval(self, ax: Any) -> None:
-        """Shade the interval, and mark the rate recommended."""
+        """Shade the interval, and mark the recommended rate."""
         low, high = self.interval
         of_what = "safe" if self.spread is None else "within 1 standard error of the best"
-        look = {"alpha": 0.15, "color": "C2"}
+        style = {"alpha": 0.15, "color": "C2"}
         if low < high:
             label = f"{of_what}: {low:.2g} to {high:.2g}"
-            ax.axvspan(low, high, linewidth=0, label=label, **look)
-        else:  # a strip as wide on every axis: nobody knows how far it reaches
-            look |= {"linewidth": 12, "solid_capstyle": "butt"}
-            ax.axvline(low, label=f"{of_what}: only {low:.2g}", **look)
+            ax.axvspan(low, high, linewidth=0, label=label, **style)
+        else:  # a single rate: a strip of a fixed width on the screen
+            style |= {"linewidth": 12, "solid_capstyle": "butt"}
+            ax.axvline(low, label=f"{of_what}: only {low:.2g}", **style)
         ax.axvline(
             self.recommended,
             color="C3",
@@ -312,7 +317,7 @@ class LearningRateDisplay:
         )
 
     def _draw_divergence(self, ax: Any) -> None:
-        """Shade where the loss explodes, and keep it from dwarfing the rest."""
+        """Shade the rates that diverge, and limit the axis to the other losses."""
         finite = self.values[np.isfinite(self.values)]
         start, lowest = finite[0], finite.min()
         margin = 0.15 * (start - lowest) or 0.1 * abs(start) or 1.0
@@ -329,7 +334,7 @@ class LearningRateDisplay:
 
     def _draw_far_below(self, ax: Any) -> None:
         """Mark the rates whose score is too low for the axis."""
-        rates = self.rates[~_in_sight(self.values)]
+        rates = self.rates[~_on_axis(self.values)]
         if not rates.size:
             return
         ax.plot(
@@ -343,24 +348,25 @@ class LearningRateDisplay:
         )
 
 
-def _in_sight(values: np.ndarray) -> np.ndarray:
-    """Which values one axis can show, a mask; the others would make a line of them all.
+def _on_axis(values: np.ndarray) -> np.ndarray:
+    """A mask of the values to show on the axis; any other value would stretch it too far.
 
-    All up to the best rate, since too low a rate is no disaster. Of higher ones, those no more than
-    ten times as far below the best as the rest, or as the best is large.
+    All values up to the best rate are shown, since low rates do not diverge. Of the values at
+    higher rates, those are shown that are at most ten times as far below the best as the values
+    already shown, or at most ten times the best value below it.
     """
     best = int(values.argmax())
     below = values[best] - values
-    reach = max(abs(values[best]), below[: best + 1].max()) or np.median(below)
-    seen = np.ones(values.size, bool)
+    largest_shown = max(abs(values[best]), below[: best + 1].max()) or np.median(below)
+    shown = np.ones(values.size, bool)
     for place in best + 1 + np.argsort(below[best + 1 :]):
-        seen[place] = below[place] <= FAR * reach
-        reach = max(reach, below[place]) if seen[place] else reach
-    return seen
+        shown[place] = below[place] <= FAR_BELOW * largest_shown
+        largest_shown = max(largest_shown, below[place]) if shown[place] else largest_shown
+    return shown
 
 
 def _plateau(found: Reading) -> tuple[float, float]:
-    """The ends of the run of rates around the best that score within its standard error."""
+    """The ends of the range of rates around the best whose scores are within its standard error."""
     best = int(found.means.argmax())
     good = found.means >= found.means[best] - found.errors[best]
     low = high = best
@@ -372,19 +378,19 @@ def _plateau(found: Reading) -> tuple[float, float]:
 
 
 def _end_of_grid(found: Reading) -> str:
-    """What to say where no rate beyond the best was searched; empty where there was."""
+    """The warning that no rate beyond the best was searched; empty if one was."""
     best, last = int(found.means.argmax()), len(found.rates) - 1
     if last == 0 or best not in (0, last):
         return ""
     side, further = ("lowest", "lower") if best == 0 else ("highest", "higher")
     return (
         f"The best learning rate, {found.rates[best]:g}, is the {side} that was searched: a "
-        f"{further} one may be better still. Widen the grid."
+        f"{further} one may be better. Widen the grid."
     )
 
 
 def _end_of_test(found: RangeTest) -> str:
-    """What to say where the test ended before the loss rose; empty where it did not."""
+    """The warning that the test ended before the loss rose; empty if the loss rose."""
     if found.diverged_from is not None or found.losses.argmin() < len(found.losses) - 1:
         return ""
     last = found.rates[-1]

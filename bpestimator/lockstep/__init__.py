@@ -1,12 +1,12 @@
-"""Lockstep: many fits as one, each as if it were alone.
+"""Lockstep: train many networks as one array, each with the result that it has alone.
 
-Whoever has many fits to make sends a :class:`FitRequest` for each. Requests whose networks are
-alike train as one array; :func:`fit_requests` says of every other why it cannot.
+A caller makes a :class:`FitRequest` for each fit. Requests for networks of one kind train as one
+array. For every other request, :func:`fit_requests` returns the reason why it must train alone.
 """
 
 from bpestimator.lockstep.jobs import Plan, fit_requests, plan, run
 from bpestimator.lockstep.nested import check_is_network, fit_around, nested_in, network_of
-from bpestimator.lockstep.requests import Alone, Data, FitRequest, Fitted
+from bpestimator.lockstep.requests import Alone, Data, FitRequest, Fitted, row_numbers
 from bpestimator.lockstep.rows import Rows, checked_rows
 from bpestimator.lockstep.values import value_key
 
@@ -24,6 +24,7 @@ __all__ = [
     "nested_in",
     "network_of",
     "plan",
+    "row_numbers",
     "run",
     "value_key",
 ]

@@ -1,4 +1,4 @@
-"""Jobs: groups of requests, shared among processes."""
+"""Jobs: divide groups of requests among processes, and run them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
+from bpestimator.estimators import batch_size_of
 from bpestimator.lockstep.grouping import SMALLEST_GROUP, grouped
 from bpestimator.lockstep.nested import network_of
 from bpestimator.lockstep.requests import Alone, FitRequest, Fitted
 from bpestimator.lockstep.training import ListenerOf, by_rows, fit_group
 
-# A process is worth its share of the data and its start only for so many seconds of work.
+# To start a process and send it the data pays off only for this many seconds of work.
 SECONDS_WORTH_A_PROCESS = 0.5
-# What a step takes beside its products, shared by the models of a group.
+# The time of a step apart from its matrix product_seconds, divided by the models of a group.
 SECONDS_PER_STEP = 2e-5
-# Multiplications of a weight and of its gradient, a row and epoch.
+# Multiplications for each weight, row and epoch: one forward, two for the gradients.
 PRODUCTS_PER_WEIGHT = 3
+# Multiplications in a second, on one core of a usual computer.
 PRODUCTS_PER_SECOND = 3e9
 
 
 class Plan(NamedTuple):
-    """What trains in lockstep.
+    """Which requests train in lockstep, and in which job.
 
-    jobs : numbers of the requests of each job; a job is one call of ``fit_group``
-    alone : by number, why a request is left to its own ``fit``
-    n_groups : groups of requests of one kind, each of which may be several jobs
+    jobs : the numbers of the requests of each job; a job is one call of ``fit_group``
+    alone : for each number of a request that trains alone, the reason
+    n_groups : the number of groups; a group may be split into several jobs
     """
 
     jobs: list[list[int]]
@@ -39,48 +41,55 @@ class Plan(NamedTuple):
 
     @property
     def reasons(self) -> Counter[str]:
-        """How many requests are left to their own ``fit``, for each reason."""
+        """For each reason, the number of requests that train alone."""
         return Counter(self.alone.values())
 
 
 def plan(requests: Sequence[FitRequest], n_jobs: int = 1) -> Plan:
-    """Group requests, and share the groups among so many processes, or fewer for little work."""
+    """Group requests, and divide the groups into jobs.
+
+    Parameters
+    ----------
+    requests : sequence of FitRequest
+    n_jobs : int, default=1
+        The number of processes; for little work, the jobs use fewer.
+    """
     groups, alone = grouped(requests)
     work = [sum(_seconds(requests[number]) for number in group) for group in groups]
     total = sum(work)
     processes = min(n_jobs, ceil(total / SECONDS_WORTH_A_PROCESS)) if total else 1
     jobs: list[list[int]] = []
     for group, seconds in zip(groups, work, strict=True):
-        shares = round(processes * seconds / total)
-        jobs += _shared(requests, group, min(shares, len(group) // SMALLEST_GROUP))
+        n_parts = round(processes * seconds / total)
+        jobs += _split_group(requests, group, min(n_parts, len(group) // SMALLEST_GROUP))
     return Plan(jobs, alone, len(groups))
 
 
-def _shared(requests: Sequence[FitRequest], group: list[int], shares: int) -> list[list[int]]:
-    """A group in so many parts: between sets of rows where these are enough, else within."""
-    if shares <= 1:
+def _split_group(requests: Sequence[FitRequest], group: list[int], n_parts: int) -> list[list[int]]:
+    """Split a group into parts, between sets of rows if there are enough sets, else within them."""
+    if n_parts <= 1:
         return [group]
     same_rows = by_rows(requests, group)
-    if shares > len(same_rows):
+    if n_parts > len(same_rows):
         in_order = list(chain(*same_rows))
-        return [part.tolist() for part in np.array_split(in_order, shares)]
-    parts = np.array_split(np.arange(len(same_rows)), shares)
-    shared = [list(chain(*(same_rows[place] for place in part))) for part in parts]
-    return shared if min(map(len, shared)) >= SMALLEST_GROUP else [group]
+        return [part.tolist() for part in np.array_split(in_order, n_parts)]
+    parts = np.array_split(np.arange(len(same_rows)), n_parts)
+    split = [list(chain(*(same_rows[place] for place in part))) for part in parts]
+    return split if min(map(len, split)) >= SMALLEST_GROUP else [group]
 
 
 def _seconds(request: FitRequest) -> float:
-    """About how long a fit takes, if it goes on to ``max_iter``."""
+    """An estimate of the time that a fit of ``max_iter`` epochs takes."""
     network = network_of(request.estimator)
     hidden = np.atleast_1d(network.hidden_layer_sizes).astype(float).tolist()
     X = request.data.X
     n_features = X.shape[1] if len(getattr(X, "shape", ())) == 2 else 1
     sizes = [n_features, *hidden, 1]
-    weights = sum(a * b for a, b in pairwise(sizes))
-    batch_size = 200 if isinstance(network.batch_size, str) else network.batch_size
-    steps = ceil(request.n_rows / batch_size)
-    products = request.n_rows * weights * PRODUCTS_PER_WEIGHT / PRODUCTS_PER_SECOND
-    return float(network.max_iter * (products + steps * SECONDS_PER_STEP))
+    n_weights = sum(a * b for a, b in pairwise(sizes))
+    batch_size = batch_size_of(network.batch_size, request.n_rows)
+    n_steps = ceil(request.n_rows / batch_size)
+    product_seconds = request.n_rows * n_weights * PRODUCTS_PER_WEIGHT / PRODUCTS_PER_SECOND
+    return float(network.max_iter * (product_seconds + n_steps * SECONDS_PER_STEP))
 
 
 def run(
@@ -90,20 +99,20 @@ def run(
     listener: ListenerOf | None = None,
     job_ended: Callable[[list[int]], None] | None = None,
 ) -> list[Fitted | Alone]:
-    """Train all that is planned.
+    """Run the jobs of a plan.
 
     Parameters
     ----------
     requests : sequence of FitRequest
     planned : Plan
-        Of these requests.
+        The plan of these requests.
     n_jobs : int, default=1
-        Most processes.
+        The largest number of processes.
     listener : callable, optional
-        From the number of models in training to the hooks called for their epochs; called in this
-        process only.
+        Takes the number of models in training, and returns the hooks to call before and after
+        their epochs. Not used in other processes.
     job_ended : callable, optional
-        Called with the numbers of the requests of each job that has ended.
+        Called after each job, with the numbers of its requests.
 
     Returns
     -------
@@ -129,8 +138,8 @@ def _run_jobs(
 ) -> Iterable[dict[int, Fitted | Alone]]:
     if n_jobs == 1 or len(jobs) <= 1:
         return (fit_group(requests, job, listener) for job in jobs)
-    # A backend of its own: that of a search is open, and may not be entered twice. Its workers
-    # map the arrays of the data into memory, once for all jobs.
+    # A new backend: that of a search is in use, and cannot be entered twice. The workers map the
+    # arrays of the data into memory once, for all jobs.
     trained: list[dict[int, Fitted | Alone]] = Parallel(
         n_jobs=min(n_jobs, len(jobs)), backend="loky"
     )(delayed(_run_job)([requests[number] for number in job], job) for job in jobs)
@@ -138,7 +147,7 @@ def _run_jobs(
 
 
 def _run_job(requests: list[FitRequest], numbers: list[int]) -> dict[int, Fitted | Alone]:
-    """Fit some requests in a worker; by their numbers in the plan."""
+    """Run a job in a worker. The keys of the result are the numbers in the plan."""
     found = fit_group(requests, range(len(requests)))
     return {numbers[place]: one for place, one in found.items()}
 
@@ -146,10 +155,20 @@ def _run_job(requests: list[FitRequest], numbers: list[int]) -> dict[int, Fitted
 def fit_requests(
     requests: Sequence[FitRequest], n_jobs: int = 1, listener: ListenerOf | None = None
 ) -> list[Fitted | Alone]:
-    """Fit many requests, in lockstep where they are alike.
+    """Fit many requests, in lockstep if possible.
 
-    A request that cannot train so is returned as ``Alone``, with the reason: its own ``fit`` is
-    the caller's. The parameters are those of :func:`run`.
+    Parameters
+    ----------
+    requests : sequence of FitRequest
+    n_jobs : int, default=1
+        The largest number of processes.
+    listener : callable, optional
+        As :func:`run` takes it.
+
+    Returns
+    -------
+    list of Fitted or Alone
+        In the order of the requests. For ``Alone``, the caller must call ``fit``.
 
     Examples
     --------

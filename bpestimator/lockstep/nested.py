@@ -1,4 +1,4 @@
-"""Nested networks: the last step of a Pipeline, or inside a TransformedTargetRegressor."""
+"""Nested networks: in the last step of a Pipeline, or inside a TransformedTargetRegressor."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from bpestimator.estimators import BackpropClassifier, BackpropRegressor
 NETWORKS = (BackpropClassifier, BackpropRegressor)
 
 
-class Around(NamedTuple):
+class StepsAround(NamedTuple):
     """The fitted steps around a network.
 
-    X, y : the data as the network gets them
-    wrap : from an estimator like the one that was fitted, its network trained by now, to that
-        estimator fitted as a whole
+    X, y : the data after these steps, as the network takes them
+    wrap : takes a clone of the estimator with a trained network, returns it with these steps
     """
 
     X: Any
@@ -29,10 +28,15 @@ class Around(NamedTuple):
 
 
 def nested_in(estimator: Any) -> Iterator[tuple[str, Any]]:
-    """The estimator, and what is nested in it, each with its name in the one before.
+    """The estimator and each estimator nested in it, down to the network.
 
-    The network is the last. A subclass of Pipeline may do more than its steps do: nothing counts
-    as nested in it.
+    A subclass of Pipeline may do more than its steps do, so it is not searched.
+
+    Yields
+    ------
+    name : str
+        The estimator's name in the one before it; empty for the first.
+    estimator : estimator
     """
     name = ""
     while True:
@@ -46,13 +50,27 @@ def nested_in(estimator: Any) -> Iterator[tuple[str, Any]]:
 
 
 def network_of(estimator: Any) -> Any:
-    """The innermost estimator."""
+    """The innermost estimator, which is the network if there is one."""
     *_, (_, network) = nested_in(estimator)
     return network
 
 
 def check_is_network(estimator: Any, asking: str, otherwise: str = "") -> None:
-    """TypeError, with what else to do, if the innermost estimator is no network of ours."""
+    """Check that the innermost estimator is a network of this package.
+
+    Parameters
+    ----------
+    estimator : object
+    asking : str
+        The class or function that needs a network, for the message.
+    otherwise : str, default=""
+        A remedy to append to the message, with a leading space.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
     if isinstance(network_of(estimator), NETWORKS):
         return
     known = f"{asking} takes a BackpropClassifier or a BackpropRegressor"
@@ -64,17 +82,17 @@ def check_is_network(estimator: Any, asking: str, otherwise: str = "") -> None:
     )
 
 
-def fit_around(estimator: Any, X: Any, y: Any) -> Around:
-    """Fit the steps around a network as ``estimator.fit`` does; the network is left as it is."""
+def fit_around(estimator: Any, X: Any, y: Any) -> StepsAround:
+    """Fit the steps around a network as ``estimator.fit`` does, but not the network."""
     if type(estimator) is Pipeline:
         return _fit_before(estimator, X, y)
     if type(estimator) is TransformedTargetRegressor:
         return _fit_target(estimator, X, y)
-    return Around(X, y, lambda one: one)
+    return StepsAround(X, y, lambda one: one)
 
 
-def _fit_before(pipeline: Pipeline, X: Any, y: Any) -> Around:
-    """Fit the steps before the last."""
+def _fit_before(pipeline: Pipeline, X: Any, y: Any) -> StepsAround:
+    """Fit the steps of a Pipeline before the last."""
     before = pipeline[:-1] if len(pipeline.steps) > 1 else None
     X = X if before is None else before.fit_transform(X, y)
     X, y, wrap_last = fit_around(pipeline.steps[-1][1], X, y)
@@ -85,29 +103,29 @@ def _fit_before(pipeline: Pipeline, X: Any, y: Any) -> Around:
         whole.steps = [*(() if before is None else before.steps), (name, wrap_last(last))]
         return whole
 
-    return Around(X, y, wrap)
+    return StepsAround(X, y, wrap)
 
 
-class _DataCatcher(BaseEstimator):
-    """Keeps the data that a regressor would be given to fit."""
+class _DataRecorder(BaseEstimator):
+    """A regressor that only records the data that its ``fit`` gets."""
 
-    def __sklearn_clone__(self) -> _DataCatcher:
+    def __sklearn_clone__(self) -> _DataRecorder:
         return self
 
-    def fit(self, X: Any, y: Any) -> _DataCatcher:
+    def fit(self, X: Any, y: Any) -> _DataRecorder:
         self.data_ = X, y
         return self
 
-    def predict(self, X: Any) -> Any:  # a regressor has one; nobody calls it
+    def predict(self, X: Any) -> Any:  # a regressor must have one; it is not called
         raise NotImplementedError
 
 
-def _fit_target(regressor: TransformedTargetRegressor, X: Any, y: Any) -> Around:
-    """Fit the transformer of y."""
-    catcher = _DataCatcher()
-    fitted = clone(regressor).set_params(regressor=catcher).fit(X, y)
-    del fitted.regressor, fitted.regressor_  # ``wrap`` lives on, the data need not
-    X, y, wrap_inner = fit_around(regressor.regressor, *catcher.data_)
+def _fit_target(regressor: TransformedTargetRegressor, X: Any, y: Any) -> StepsAround:
+    """Fit the transformer of a TransformedTargetRegressor."""
+    recorder = _DataRecorder()
+    fitted = clone(regressor).set_params(regressor=recorder).fit(X, y)
+    del fitted.regressor, fitted.regressor_  # so that ``wrap`` does not keep the data alive
+    X, y, wrap_inner = fit_around(regressor.regressor, *recorder.data_)
 
     def wrap(one: TransformedTargetRegressor) -> TransformedTargetRegressor:
         whole = copy(fitted)
@@ -117,4 +135,4 @@ def _fit_target(regressor: TransformedTargetRegressor, X: Any, y: Any) -> Around
             whole.feature_names_in_ = whole.regressor_.feature_names_in_
         return whole
 
-    return Around(X, y, wrap)
+    return StepsAround(X, y, wrap)

@@ -1,12 +1,13 @@
-"""Preparing: from requests to members of a group, each with its rows and its initial state.
+"""Preparing: turn requests into members of a group, each with its rows and its initial state.
 
-Requests on the same rows share the steps around their networks. Those whose targets and initial
-weights are the same, too, share all but their parameters.
+Requests on the same rows share the fitted steps around their networks. If their targets, initial
+weights and random numbers are equal, too, they also share the problem and the training set-up; only
+their settings differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from bpestimator.estimators import (
     task_of,
     validate,
 )
-from bpestimator.lockstep.nested import Around, fit_around, network_of
+from bpestimator.lockstep.nested import StepsAround, fit_around, network_of
 from bpestimator.lockstep.requests import Alone, FitRequest, take, weight_of_rows
 
 NEW = Call(incremental=False, fresh=True)
@@ -37,11 +38,11 @@ NEW = Call(incremental=False, fresh=True)
 class Member(NamedTuple):
     """A fit that is ready to train in a group.
 
-    number : of its request
-    estimator : the clone to be fitted
-    task, training : of the network; members that start alike share the training
-    wrap : from the clone, its network trained, to the estimator fitted as a whole
-    warnings : what its ``fit`` would have warned of so far
+    number : the number of its request
+    estimator : the clone to fit
+    task, training : those of its network; members with the same start share ``training``
+    wrap : takes the clone with a trained network, returns it with the fitted steps around it
+    warnings : the warnings that its own ``fit`` would have issued so far
     stackable : whether it can train as one array with members on other rows
     """
 
@@ -55,14 +56,14 @@ class Member(NamedTuple):
 
     @property
     def form(self) -> tuple[Hashable, ...]:
-        """What members that train as one array have in common."""
+        """What must be equal for members to train as one array."""
         problem, batches = self.task.problem, self.training.batches
         return (
             problem.spec,
             problem.x.dtype,
             batches.n_steps,
             batches.batch_size if batches.n_steps > 1 else None,
-            # The diagnostics look at the last batch of all models at once.
+            # The diagnostics need the last batches of all models to be equally large.
             batches.n_rows if self.training.rules.diagnostics else None,
             problem.weight is None,
             self.training.validate is None,
@@ -71,7 +72,10 @@ class Member(NamedTuple):
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of its rows; those that are not in C order, or may bring ones, are copied."""
+        """The bytes of its rows, and of their copy.
+
+        Rows are copied if they are not in C order, or may get a column of ones.
+        """
         x = self.task.problem.x
         if not isinstance(x, np.ndarray):
             return 0
@@ -80,83 +84,98 @@ class Member(NamedTuple):
 
 
 class Preparer:
-    """Turns requests into members, and validates what they share once."""
+    """Turns requests into members, and validates shared data once."""
 
     def __init__(self) -> None:
         self._validated: dict[Hashable, Validated | None] = {}
 
     def members(
         self, requests: Sequence[FitRequest], numbers: Sequence[int]
-    ) -> Iterator[Member | tuple[int, Alone]]:
-        """The members of some requests on the same rows, or why they go alone."""
+    ) -> tuple[list[Member], dict[int, Alone]]:
+        """Prepare requests on the same rows.
+
+        Parameters
+        ----------
+        requests : sequence of FitRequest
+        numbers : sequence of int
+            Which of them to prepare.
+
+        Returns
+        -------
+        members : list of Member
+        failed : dict
+            By number, the reason why a request must train alone.
+        """
         first = requests[numbers[0]]
         clones = {number: clone(requests[number].estimator) for number in numbers}
-        with recorded_warnings() as of_steps:
+        with recorded_warnings() as step_warnings:
             try:
-                weight = weight_of_rows(first)
+                weight = weight_of_rows(first, first.rows)
                 around = self._around(first, clones[numbers[0]])
-            except Exception as error:  # whatever a step raises, the fit alone raises it again
-                yield from ((number, _failure(error)) for number in numbers)
-                return
-        for alike in _by_start(clones):
-            with recorded_warnings() as of_problem:
+            except Exception as error:  # whatever a step raises, ``fit`` raises it again
+                return [], dict.fromkeys(numbers, _failure(error))
+        members: list[Member] = []
+        failed: dict[int, Alone] = {}
+        for same_start in _by_start(clones):
+            with recorded_warnings() as problem_warnings:
                 try:
-                    tasks = self._tasks(first, around, weight, [clones[k] for k in alike])
+                    networks = [network_of(clones[number]) for number in same_start]
+                    tasks, data_warnings = self._tasks(first, around, weight, networks)
                     training = prepare_stochastic(tasks[0])
-                except (TypeError, ValueError) as error:  # the fit alone raises it again
-                    yield from ((number, _failure(error)) for number in alike)
+                except (TypeError, ValueError) as error:  # ``fit`` raises it again
+                    failed |= dict.fromkeys(same_start, _failure(error))
                     continue
             problem = tasks[0].problem
-            warnings = [*of_steps, *of_problem, *problem.warnings, *training.warnings]
+            warnings = [
+                *step_warnings,
+                *problem_warnings,
+                *data_warnings,
+                *problem.warnings,
+                *training.warnings,
+            ]
             stackable = _is_stackable(problem, shuffle=bool(tasks[0].settings.shuffle))
-            for number, task in zip(alike, tasks, strict=True):
-                yield Member(
-                    number, clones[number], task, training, around.wrap, warnings, stackable
-                )
+            members += [
+                Member(number, clones[number], task, training, around.wrap, warnings, stackable)
+                for number, task in zip(same_start, tasks, strict=True)
+            ]
+        return members, failed
 
-    def _around(self, request: FitRequest, estimator: Any) -> Around:
-        """The steps around the network, fitted on the rows; without such, nothing is copied."""
+    def _around(self, request: FitRequest, estimator: Any) -> StepsAround:
+        """The fitted steps around the network; if there are none, the data is not copied."""
         if network_of(estimator) is estimator:
-            return Around(None, None, lambda one: one)
+            return StepsAround(None, None, lambda one: one)
         data, rows = request.data, request.rows
         return fit_around(estimator, take(data.X, rows), take(data.y, rows))
 
     def _tasks(
-        self, request: FitRequest, around: Around, weight: Any, clones: list[Any]
-    ) -> list[FitTask]:
-        """One task for each network, on a problem that all share."""
-        networks = [network_of(one) for one in clones]
-        first = networks[0]
+        self, request: FitRequest, around: StepsAround, weight: Any, networks: list[Any]
+    ) -> tuple[list[FitTask], list[Warning]]:
+        """One task for each network, with one problem for all; and warnings of the data."""
         settings = [settings_of(one) for one in networks]
-        data, problem = self._problem(request, around, weight, first, settings[0])
-        return [
+        data, problem = self._problem(request, around, weight, networks[0], settings[0])
+        tasks = [
             task_of(network, own, NEW, data, problem)
             for network, own in zip(networks, settings, strict=True)
         ]
+        return tasks, data.warnings
 
     def _problem(
-        self, request: FitRequest, around: Around, weight: Any, network: Any, settings: Any
+        self, request: FitRequest, around: StepsAround, weight: Any, network: Any, settings: Any
     ) -> tuple[Validated, Problem]:
         if around.X is not None:
             data = validate(network, around.X, around.y, weight, NEW)
             return data, problem_of(network, settings, NEW, data)
-        if request.rows is not None and _may_stay_in_place(request.data.X, settings):
+        validation = _validation_of(request)
+        if request.rows is not None and _may_use_in_place(request, settings):
             shared = self._validated_once(request, network)
             if shared is not None:
-                return shared, problem_of_rows(
-                    network, settings, shared, request.rows, request.validation_rows
-                )
+                return shared, problem_of_rows(network, settings, shared, request.rows, validation)
         X, y, rows = request.data.X, request.data.y, request.rows
         data = validate(network, take(X, rows), take(y, rows), weight, NEW)
-        validation = (None, None, None)
-        if request.validation_rows is not None:
-            validation = tuple(
-                take(values, request.validation_rows) for values in (X, y, request.sample_weight)
-            )
         return data, problem_of(network, settings, NEW, data, validation=validation)
 
     def _validated_once(self, request: FitRequest, network: Any) -> Validated | None:
-        """All rows of the data, validated for all requests; None if some row is not allowed."""
+        """All rows of the data, validated once for all requests; None if a row is not allowed."""
         key = (id(request.data), id(request.sample_weight), type(network))
         if key not in self._validated:
             self._validated[key] = _validated(request, network)
@@ -173,26 +192,40 @@ def _validated(request: FitRequest, network: Any) -> Validated | None:
     with recorded_warnings() as warned:
         try:
             found = validate(network, data.X, data.y, request.sample_weight, NEW)
-        except (TypeError, ValueError):  # the rows of a request may be allowed all the same
+        except (TypeError, ValueError):  # the rows of a single request may still be allowed
             return None
-    # Rows are gathered from C order: one copy, if any, for all requests.
+    # Batches gather rows in C order: one copy for all requests, if one is needed.
     X = np.ascontiguousarray(found.X) if isinstance(found.X, np.ndarray) else found.X
     return replace(found, X=X, warnings=[*warned, *found.warnings])
 
 
-def _may_stay_in_place(X: Any, settings: Any) -> bool:
-    """Whether rows can be taken out of X batch by batch.
+def _validation_of(request: FitRequest) -> tuple[Any, Any, Any]:
+    """What ``fit`` takes as X_val, y_val and sample_weight_val."""
+    rows = request.validation_rows
+    if rows is None:
+        return None, None, None
+    data = request.data
+    return take(data.X, rows), take(data.y, rows), weight_of_rows(request, rows)
 
-    Rows in their own order keep the layout of X[rows], and sparse rows the order of its entries,
-    which may decide how sums round.
+
+def _may_use_in_place(request: FitRequest, settings: Any) -> bool:
+    """Whether batches can be taken from X itself rather than from the copy X[rows].
+
+    Not if this could change how sums round. Without shuffling, and for the rows that early
+    stopping holds out, they depend on the memory layout of X[rows]; for sparse rows, on the order
+    of the entries.
     """
-    is_dense = isinstance(X, np.ndarray) or not hasattr(X, "tocsr")
-    is_plain = not isinstance(X, np.ndarray) or X.flags.c_contiguous
-    return bool(is_dense and (settings.shuffle or is_plain))
+    X = request.data.X
+    if hasattr(X, "tocsr"):
+        return False
+    if isinstance(X, list) or (isinstance(X, np.ndarray) and X.flags.c_contiguous):
+        return True
+    holds_out = settings.early_stopping and request.validation_rows is None
+    return bool(settings.shuffle and not holds_out)
 
 
 def _by_start(clones: dict[int, Any]) -> list[list[int]]:
-    """Numbers of the estimators with the same targets, initial weights and random numbers."""
+    """Lists of the numbers of estimators with equal targets, initial weights and random numbers."""
     parts: dict[Hashable, list[int]] = {}
     for number, estimator in clones.items():
         settings = settings_of(network_of(estimator))
@@ -202,7 +235,7 @@ def _by_start(clones: dict[int, Any]) -> list[list[int]]:
 
 
 def _is_stackable(problem: Problem, *, shuffle: bool) -> bool:
-    """Whether models can train as one array with those on other rows."""
+    """Whether models can train as one array with models on other rows."""
     x, weight = problem.x, problem.weight
     if not isinstance(x, np.ndarray):
         return False

@@ -1,4 +1,4 @@
-"""Requests: what is to be fitted, and what comes of it."""
+"""Requests: the fits that a caller asks for, and their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Rows that several fits share; what is one object is validated and sent to workers once.
+    """Data that several fits share: validated once, and sent once to each worker.
 
     Attributes
     ----------
@@ -27,34 +27,53 @@ class Data:
         return int(self.X.shape[0]) if hasattr(self.X, "shape") else len(self.X)
 
 
-class FitRequest(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class FitRequest:
     """One fit: ``estimator.fit(X[rows], y[rows], sample_weight[rows], X_val=...)``.
 
-    estimator : unfitted; it is left as it is, and a clone is fitted
+    Attributes
+    ----------
+    estimator : object
+        Not changed: a clone is fitted.
     data : Data
-    rows : ndarray of int, the rows to train on; None for all
-    validation_rows : ndarray of int, the rows to validate on, or None
-    sample_weight : array-like of one weight for each row of the data, or what else ``fit`` takes
+    rows : array-like of int, or a mask, default=None
+        The rows to train on; None for all. Requests with the same array share their preparation.
+    validation_rows : array-like of int, or a mask, default=None
+        The rows to validate on, with their ``sample_weight``.
+    sample_weight : array-like, float or None, default=None
+        A weight for each row of the data, or one for all.
+
+    Raises
+    ------
+    IndexError
+        For a row that the data does not have.
+    TypeError
+        For rows that are neither whole numbers nor a mask.
     """
 
     estimator: Any
     data: Data
-    rows: np.ndarray | None = None
-    validation_rows: np.ndarray | None = None
+    rows: Any = None
+    validation_rows: Any = None
     sample_weight: Any = None
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "validation_rows"):
+            if (rows := getattr(self, name)) is not None:
+                object.__setattr__(self, name, row_numbers(rows, self.data.n_rows))
 
     @property
     def n_rows(self) -> int:
-        """How many rows are trained on, those that early stopping holds out included."""
+        """The number of rows to train on, before early stopping holds some out."""
         return self.data.n_rows if self.rows is None else len(self.rows)
 
 
 class Fitted(NamedTuple):
-    """A fit that has trained in lockstep with others.
+    """The result of a fit in lockstep.
 
     estimator : the fitted clone
-    warnings : what its ``fit`` would have warned of
-    seconds : its share of the time that its group took
+    warnings : the warnings that its own ``fit`` would have issued
+    seconds : the training time of its group, divided by the number of fits
     """
 
     estimator: Any
@@ -63,16 +82,44 @@ class Fitted(NamedTuple):
 
 
 class Alone(NamedTuple):
-    """A fit that is to be made by ``fit``, as it cannot train in lockstep.
+    """The result of a request that cannot train in lockstep: the caller must call ``fit``.
 
-    reason : why
+    reason : why it cannot
     """
 
     reason: str
 
 
+def row_numbers(rows: Any, n_rows: int) -> np.ndarray:
+    """Rows by number, from numbers, which may count from the end, or from a mask.
+
+    Raises
+    ------
+    IndexError
+        For a number outside the range [-n_rows, n_rows), or a mask of another length.
+    TypeError
+        For anything else.
+    """
+    numbers = np.asarray(rows)
+    if numbers.size == 0:
+        numbers = numbers.astype(int)
+    if numbers.dtype.kind not in "biu" or numbers.ndim != 1:
+        raise TypeError(
+            f"Rows must be whole numbers, or a mask with an entry for each row. Got {rows!r:.60}."
+        )
+    if numbers.dtype.kind == "b":
+        if numbers.size != n_rows:
+            raise IndexError(f"A mask must have {n_rows} entries. Got {numbers.size}.")
+        return np.flatnonzero(numbers)
+    lowest, highest = numbers.min(initial=0), numbers.max(initial=0)
+    if lowest < -n_rows or highest >= n_rows:
+        wrong = lowest if lowest < -n_rows else highest
+        raise IndexError(f"Rows must be in the range [{-n_rows}, {n_rows}). Got {wrong}.")
+    return np.where(numbers < 0, numbers + n_rows, numbers) if lowest < 0 else numbers
+
+
 def take(values: Any, rows: np.ndarray | None) -> Any:
-    """Rows of an array, a sparse matrix, a frame or a list; all where ``rows`` is None."""
+    """Some rows of an array, a sparse matrix, a frame or a list; all if ``rows`` is None."""
     if values is None or rows is None:
         return values
     if hasattr(values, "iloc"):
@@ -82,8 +129,8 @@ def take(values: Any, rows: np.ndarray | None) -> Any:
     return [values[row] for row in rows]
 
 
-def weight_of_rows(request: FitRequest) -> Any:
-    """The sample weights of the rows to train on; what is no weight per row stays as it is."""
+def weight_of_rows(request: FitRequest, rows: np.ndarray | None) -> Any:
+    """The sample weights of some rows. A value without one weight per row is kept."""
     weight = request.sample_weight
     per_row = hasattr(weight, "__len__") and len(weight) == request.data.n_rows
-    return take(weight, request.rows) if per_row else weight
+    return take(weight, rows) if per_row else weight

@@ -1,4 +1,4 @@
-"""Rows to learn from, as ``fit`` would take them: for those who take single steps of their own."""
+"""Rows: validated data, for code that takes single training steps itself."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Rows(NamedTuple):
     """Validated data.
 
     X : ndarray or sparse matrix of shape (n, features)
-    y : as the user wrote it, validated
-    weight : ndarray of shape (n,); ``class_weight`` has had its say
-    classes : ndarray or None, where y is numbers
+    y : validated, but not encoded
+    weight : ndarray of shape (n,), which includes ``class_weight``
+    classes : ndarray of shape (n_classes,); None for a regressor
     """
 
     X: Any
@@ -26,13 +26,19 @@ class Rows(NamedTuple):
 
 
 def checked_rows(est: Any, X: Any, y: Any, sample_weight: Any = None) -> Rows:
-    """What ``est.fit`` would learn from; its errors for what it would refuse."""
-    # The initial weights are not looked at: they may not cost the user's random numbers.
+    """Validate data as ``est.fit`` does.
+
+    Raises
+    ------
+    ValueError
+        For parameters or data that ``fit`` does not take.
+    """
+    # The initial weights are not used. A fixed seed leaves the user's random state unchanged.
     settings, call = settings_of(est), Call()
     probe = clone(est).set_params(random_state=0)
     data = validate(probe, X, y, sample_weight, call)
     problem = problem_of(probe, settings, call, data)
-    warn(problem.warnings)
+    warn([*data.warnings, *problem.warnings])
     X, weight = problem.x, problem.weight
     weight = np.ones(X.shape[0]) if weight is None else weight
     return Rows(X, problem.y, weight, problem.targets.attributes.get("classes_"))

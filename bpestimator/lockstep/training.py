@@ -1,4 +1,4 @@
-"""Training groups: members that are alike train as one array, each as if it were alone."""
+"""Training groups: members of one form train as one array, each with the result it has alone."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from bpestimator.training import (
 )
 
 TOO_LARGE = "networks too large to gain from lockstep"
-DROPPED_ENTRIES = "dropout of entries of a sparse matrix, which all would share"
+DROPPED_ENTRIES = "dropout of the features of a sparse matrix, which all networks would share"
 
-# The rows of members that train together are all in memory: at most so many bytes of them.
+# The limit on the bytes of all rows of a group, which are in memory at the same time.
 MOST_BYTES = 2**28
 
 ListenerOf = Callable[[int], Listener]
@@ -42,66 +42,66 @@ def fit_group(
     ----------
     requests : sequence of FitRequest
     numbers : sequence of int
-        Which of them; all of one key, see :func:`bpestimator.lockstep.grouping.key_of`.
+        Which of them to fit. All have the same key, see
+        :func:`bpestimator.lockstep.grouping.key_of`.
     listener : callable, optional
-        From the number of models in training to the hooks called for their epochs.
+        Takes the number of models in training, and returns the hooks to call before and after
+        their epochs.
 
     Returns
     -------
     dict
-        By number. A request is left to its own ``fit``, which may raise an error, if it cannot be
-        prepared or has too few companions.
+        The result of each request, by its number. It is ``Alone`` if the request cannot be
+        prepared, or if its group is too small.
     """
     found: dict[int, Fitted | Alone] = {}
-    waiting: list[Member] = []
+    ready: list[Member] = []
     preparer = Preparer()
     for same_rows in by_rows(requests, numbers):
-        for prepared in preparer.members(requests, same_rows):
-            if not isinstance(prepared, Member):
-                found[prepared[0]] = prepared[1]
-                continue
-            obstacle = _obstacle_of_all(prepared, len(same_rows))
-            if obstacle is not None:
-                found |= dict.fromkeys(_left(numbers, found, waiting), Alone(obstacle))
-                return found | _fit_members(waiting, listener)
-            waiting.append(prepared)
-        if _bytes(waiting) > MOST_BYTES:
-            found |= _fit_members(waiting, listener)
-            waiting = []
-    return found | _fit_members(waiting, listener)
+        members, failed = preparer.members(requests, same_rows)
+        found |= failed
+        obstacle = _obstacle_of_all(members[0], len(same_rows)) if members else None
+        if obstacle is not None:
+            found |= dict.fromkeys(_unprepared(numbers, found, ready), Alone(obstacle))
+            break
+        ready += members
+        if _bytes(ready) > MOST_BYTES:
+            found |= _fit_members(ready, listener)
+            ready = []
+    return found | _fit_members(ready, listener)
 
 
 def by_rows(requests: Sequence[FitRequest], numbers: Sequence[int]) -> list[list[int]]:
-    """Numbers of requests on the same rows; those on as many rows follow one another."""
+    """Lists of the numbers of requests on the same rows, ordered by how many rows these are."""
 
     def rows(number: int) -> tuple[int, ...]:
         request = requests[number]
         shared = (request.rows, request.validation_rows, request.sample_weight, request.data)
         return request.n_rows, *map(id, shared)
 
-    places: dict[tuple[int, ...], list[int]] = {}
+    by_identity: dict[tuple[int, ...], list[int]] = {}
     for number in numbers:
-        places.setdefault(rows(number), []).append(number)
-    return sorted(places.values(), key=lambda some: requests[some[0]].n_rows)
+        by_identity.setdefault(rows(number), []).append(number)
+    return sorted(by_identity.values(), key=lambda some: requests[some[0]].n_rows)
 
 
-def _left(
-    numbers: Sequence[int], found: dict[int, Fitted | Alone], waiting: Sequence[Member]
+def _unprepared(
+    numbers: Sequence[int], found: dict[int, Fitted | Alone], ready: Sequence[Member]
 ) -> list[int]:
-    in_work = found.keys() | {member.number for member in waiting}
-    return [number for number in numbers if number not in in_work]
+    prepared_numbers = found.keys() | {member.number for member in ready}
+    return [number for number in numbers if number not in prepared_numbers]
 
 
-def _obstacle_of_all(member: Member, n_on_its_rows: int) -> str | None:
-    """Why neither a member nor those to come can train in lockstep, as networks of one kind."""
-    if _at_once(member) < SMALLEST_GROUP:
+def _obstacle_of_all(member: Member, n_on_same_rows: int) -> str | None:
+    """The reason why neither this member nor a later one can train in lockstep, or None."""
+    if _models_in_cache(member) < SMALLEST_GROUP:
         return TOO_LARGE
     is_sparse = not isinstance(member.task.problem.x, np.ndarray)
-    return TOO_FEW if is_sparse and n_on_its_rows < SMALLEST_GROUP else None
+    return TOO_FEW if is_sparse and n_on_same_rows < SMALLEST_GROUP else None
 
 
-def _at_once(member: Member) -> int:
-    """How many such models the cache holds."""
+def _models_in_cache(member: Member) -> int:
+    """The number of models of this size that fit into the cache."""
     problem = member.task.problem
     batch_size = member.training.batches.batch_size
     return group_size(problem.spec, batch_size, problem.x.dtype.itemsize)
@@ -115,26 +115,26 @@ def _bytes(members: Sequence[Member]) -> int:
 def _fit_members(
     members: Sequence[Member], listener: ListenerOf | None
 ) -> dict[int, Fitted | Alone]:
-    """Train members that are alike together, in groups that the cache holds."""
+    """Train members of one form together, in groups that fit into the cache."""
     forms: dict[Hashable, list[Member]] = {}
     for member in members:
         forms.setdefault(member.form, []).append(member)
     found: dict[int, Fitted | Alone] = {}
     for some in forms.values():
-        alike = sorted(some, key=lambda member: member.training.batches.n_rows)
-        obstacle = _obstacle(alike)
+        same_form = sorted(some, key=lambda member: member.training.batches.n_rows)
+        obstacle = _obstacle(same_form)
         if obstacle is not None:
-            found |= {member.number: Alone(obstacle) for member in alike}
+            found |= {member.number: Alone(obstacle) for member in same_form}
             continue
-        n_groups = ceil(len(alike) / _at_once(alike[0]))
-        for places in np.array_split(np.arange(len(alike)), n_groups):
-            found |= _fit_together([alike[place] for place in places], listener)
+        n_groups = ceil(len(same_form) / _models_in_cache(same_form[0]))
+        for places in np.array_split(np.arange(len(same_form)), n_groups):
+            found |= _fit_together([same_form[place] for place in places], listener)
     return found
 
 
-def _obstacle(alike: Sequence[Member]) -> str | None:
-    first = alike[0]
-    if len(alike) < SMALLEST_GROUP:
+def _obstacle(same_form: Sequence[Member]) -> str | None:
+    first = same_form[0]
+    if len(same_form) < SMALLEST_GROUP:
         return TOO_FEW
     is_sparse = not isinstance(first.task.problem.x, np.ndarray)
     return DROPPED_ENTRIES if is_sparse and first.training.rules.drops_features else None
@@ -150,7 +150,7 @@ def _fit_together(
     try:
         for place, warnings in _train(group, listener):
             ended[place] = group[place], warnings
-    except Exception as error:  # a user's own code may not take several models at once
+    except Exception as error:  # a user's code may not handle several models at once
         reason = f"in a group it raises {type(error).__name__}: {error}"
     seconds = (perf_counter() - start) / len(group)
     return {
@@ -166,7 +166,15 @@ def _fit_together(
 def _train(
     group: Sequence[Member], listener: ListenerOf | None
 ) -> Iterator[tuple[int, list[Warning]]]:
-    """Train a group and publish each model as it ends; its place, and what it warns of."""
+    """Train a group, and set the fitted attributes of each model when it stops.
+
+    Yields
+    ------
+    place : int
+        The place of the model in the group.
+    warnings : list of Warning
+        Its warnings after training.
+    """
     spec = group[0].task.problem.spec
     n_hidden = len(spec.sizes) - 2
     rules = [member.task.settings.rules(n_hidden) for member in group]
@@ -187,7 +195,7 @@ def _train(
             own = member.training._replace(rules=rules[place], state=own_state, rate=rates[place])
             try:
                 result = finish(member.task, own, reason)
-            except ValueError:  # the fit alone raises it again
+            except ValueError:  # its own ``fit`` raises it again
                 continue
             publish(network_of(member.estimator), member.task, result)
             yield place, result.warnings

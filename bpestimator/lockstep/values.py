@@ -1,7 +1,7 @@
-"""Values: whether two objects, such as parameters, do the same.
+"""Values: compare objects, such as parameters, by what they hold.
 
-Objects are compared by value where all that they hold can be compared, and by identity
-otherwise: in doubt, two objects count as different.
+Objects are compared by value if everything that they hold can be compared, and by identity
+otherwise. So two objects that are equal may be found different, but not the reverse.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-# Deeper structures, perhaps circular, are compared by identity.
+# Deeper structures are compared by identity, since they may be circular.
 MOST_LEVELS = 20
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, np.generic)
@@ -23,7 +23,10 @@ _BY_IDENTITY = (FunctionType, BuiltinFunctionType, np.ufunc, type, ModuleType)
 
 
 class _Identity:
-    """An object compared by identity; it is kept alive, so that its address stays its own."""
+    """An object that is compared by identity.
+
+    The reference keeps it alive, so that no other object can get its id.
+    """
 
     def __init__(self, value: Any) -> None:
         self._value = value
@@ -36,10 +39,15 @@ class _Identity:
 
 
 def value_key(value: Any, levels: int = MOST_LEVELS) -> Hashable:
-    """A hashable that is equal for two values only if they do the same.
+    """A hashable key of a value, equal for two values only if they behave alike.
 
-    Numbers of another type count as others: to a parameter, 1 and 1.0 may mean a count and a
-    share.
+    The keys of 1 and 1.0 differ, since a parameter may take 1 as a count and 1.0 as a fraction.
+
+    Parameters
+    ----------
+    value : object
+    levels : int, optional
+        The number of nested levels to compare by value.
 
     Examples
     --------
@@ -57,25 +65,25 @@ def value_key(value: Any, levels: int = MOST_LEVELS) -> Hashable:
     if parts is None:
         return _Identity(value)
     return kind, tuple(
-        (name, part if name == _RAW else value_key(part, levels - 1)) for name, part in parts
+        (name, part if name == _WHOLE else value_key(part, levels - 1)) for name, part in parts
     )
 
 
-_RAW = ""  # the name of a part that is hashable, and all there is to compare
+_WHOLE = ""  # the name of the only part of a value, which is hashable itself
 
 
 def _parts(value: Any) -> list[tuple[Any, Any]] | None:
-    """All that a value holds, by name; None where nobody can tell."""
+    """The parts of a value, by name; None if they cannot be compared."""
     if isinstance(value, (list, tuple)):
         return list(enumerate(value))
     if isinstance(value, (set, frozenset)):
         keys = frozenset(map(value_key, value))
-        return [(_RAW, keys)]
+        return [(_WHOLE, keys)]
     if isinstance(value, Mapping):
-        return [(_RAW, frozenset((value_key(k), value_key(v)) for k, v in value.items()))]
+        return [(_WHOLE, frozenset((value_key(k), value_key(v)) for k, v in value.items()))]
     is_plain = isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray)
     if is_plain and value.dtype.kind != "O":
-        return [(_RAW, (value.dtype.str, value.shape, value.tobytes()))]
+        return [(_WHOLE, (value.dtype.str, value.shape, value.tobytes()))]
     if isinstance(value, MethodType):
         return [("function", value.__func__), ("self", value.__self__)]
     if isinstance(value, partial):
@@ -86,7 +94,7 @@ def _parts(value: Any) -> list[tuple[Any, Any]] | None:
 
 
 def _parts_of_object(value: Any) -> list[tuple[str, Any]] | None:
-    """The attributes of an object of a class written in Python, whose copies hold the same."""
+    """The attributes of an object whose class is written in Python; None for other objects."""
     kind = type(value)
     bases = kind.__mro__[:-1]
     in_python = all("__dict__" in vars(base) or base.__dictoffset__ for base in bases)
@@ -100,7 +108,7 @@ def _parts_of_object(value: Any) -> list[tuple[str, Any]] | None:
 
 
 def holds_more_than_declared(value: Any) -> bool:
-    """Whether a dataclass, or one in a list, holds what its declaration does not compare."""
+    """Whether a dataclass, or one in a list, has attributes that its ``==`` does not compare."""
     if isinstance(value, (list, tuple)):
         return any(map(holds_more_than_declared, value))
     if not is_dataclass(value) or isinstance(value, type):
@@ -110,9 +118,9 @@ def holds_more_than_declared(value: Any) -> bool:
 
 
 def may_remember(value: Any) -> bool:
-    """Whether a function, or one that a dataclass holds, is an object that may hold state.
+    """Whether a value is, or holds, a callable object that may hold state.
 
-    A fit has its own copy of such an object, so that two fits cannot share it.
+    Each fit has its own copy of such an object, so that fits in lockstep cannot share it.
     """
     if isinstance(value, (list, tuple)):
         return any(map(may_remember, value))

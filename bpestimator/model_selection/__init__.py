@@ -1,4 +1,4 @@
-"""Model selection: scikit-learn's searches, whose models train at once."""
+"""Model selection: scikit-learn's searches, whose candidates train in lockstep."""
 
 from bpestimator.model_selection.search import LockstepGridSearchCV, LockstepRandomizedSearchCV
 

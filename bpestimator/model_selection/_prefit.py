@@ -1,8 +1,9 @@
 """The proxy that a search clones, fits and scores in place of the user's estimator.
 
-scikit-learn's search clones its estimator once for each candidate and fold, in order, sets the
-candidate's parameters, and fits. The proxy's clones are numbered likewise. A clone whose fit has
-been made before, in lockstep, becomes that fitted estimator; any other fits as ever.
+For each candidate and fold, in order, scikit-learn's search clones its estimator, sets the
+candidate's parameters, and calls ``fit``. The clones of the proxy take the prefits from a queue in
+the same order. A clone with a prefit becomes that fitted estimator in ``fit``; any other clone fits
+as usual.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from bpestimator.lockstep import value_key
 
 
 class Prefit(NamedTuple):
-    """A candidate on a fold, fitted before the search asks for it.
+    """The fit of a candidate on a fold, made before the search calls ``fit``.
 
-    estimator : fitted
-    parameters : of the candidate
-    n_rows : trained on
-    warnings : what its fit would have warned of
+    estimator : the fitted estimator
+    parameters : the candidate's parameters
+    n_rows : the number of rows trained on
+    warnings : the warnings that ``fit`` would have issued
     """
 
     estimator: Any
@@ -33,27 +34,27 @@ class Prefit(NamedTuple):
 
 
 class PrefitQueue:
-    """Fits made before, in the order in which the search will ask for them."""
+    """Prefits, in the order in which the search clones its estimator."""
 
     def __init__(self) -> None:
         self.prefits: list[Prefit | None] = []
-        self.asked = 0
+        self.n_taken = 0
 
     def fill(self, prefits: list[Prefit | None]) -> None:
-        """Expect to be asked for these from now on."""
-        self.prefits, self.asked = prefits, 0
+        """Set the prefits of the clones to come; None for a clone without one."""
+        self.prefits, self.n_taken = prefits, 0
 
     def next(self) -> Prefit | None:
-        """The fit that the clone made now will be asked for; None where it has not been made."""
-        number, self.asked = self.asked, self.asked + 1
+        """The prefit of the next clone, or None."""
+        number, self.n_taken = self.n_taken, self.n_taken + 1
         if number >= len(self.prefits):
             return None
-        prefit, self.prefits[number] = self.prefits[number], None  # not needed twice
+        prefit, self.prefits[number] = self.prefits[number], None  # frees its memory after use
         return prefit
 
 
-def _meant(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
-    """What was probably meant by each name that is not known."""
+def _suggestions(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """A suggestion for each name that is not known, if a known name is similar."""
     known = list(known)
     for name in names:
         if name not in known:
@@ -64,7 +65,7 @@ def _meant(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
 
 
 class PrefitProxy(BaseEstimator):
-    """Behaves like ``wrapped`` in every respect, except that its fit may have been made before."""
+    """Behaves like ``wrapped``, except that ``fit`` may take the result from a prefit."""
 
     def __init__(
         self, wrapped: Any, queue: PrefitQueue | None = None, prefit: Prefit | None = None
@@ -74,7 +75,10 @@ class PrefitProxy(BaseEstimator):
         self._is_base = False
 
     def __sklearn_clone__(self) -> PrefitProxy:
-        """The search clones its estimator, and that clone once for each fit."""
+        """A clone for a fit, if this proxy is itself the search's clone of its estimator.
+
+        The search clones its estimator once, and then that clone once for each fit.
+        """
         if self._queue is None:
             return PrefitProxy(clone(self.wrapped))
         if not self._is_base:
@@ -85,7 +89,7 @@ class PrefitProxy(BaseEstimator):
         return PrefitProxy(clone(self.wrapped) if prefit is None else self.wrapped, prefit=prefit)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_queue": None}  # workers need their own prefit only
+        return {**vars(self), "_queue": None}  # a worker needs only the prefit of its clone
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -105,7 +109,7 @@ class PrefitProxy(BaseEstimator):
         return self.wrapped.get_metadata_routing()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return dict(self._own().get_params(deep))
+        return dict(self._with_parameters().get_params(deep))
 
     def set_params(self, **params: Any) -> PrefitProxy:
         self._parameters.update(params)
@@ -113,42 +117,48 @@ class PrefitProxy(BaseEstimator):
             try:
                 self.wrapped.set_params(**params)
             except ValueError as error:
-                for meant in _meant(params, self.wrapped.get_params()):
-                    error.add_note(meant)
+                for suggestion in _suggestions(params, self.wrapped.get_params()):
+                    error.add_note(suggestion)
                 raise
         return self
 
-    def _own(self) -> Any:
-        """The estimator to fit: until then, a clone whose fit is made shares the base's."""
+    def _with_parameters(self) -> Any:
+        """The estimator with the candidate's parameters.
+
+        A clone with a prefit shares ``wrapped`` with the base, and so must not change it.
+        """
         if self._prefit is None:
             return self.wrapped
         return clone(self.wrapped).set_params(**self._parameters)
 
     @property
     def fit(self) -> Callable[..., Any]:
-        """The estimator's own ``fit``, unless the fit has been made before."""
-        return self.wrapped.fit if self._prefit is None else self._become_fitted
+        """The estimator's own ``fit``, or the method that takes the prefit."""
+        return self.wrapped.fit if self._prefit is None else self._take_prefit
 
-    def _become_fitted(self, X: Any, y: Any = None, **params: Any) -> PrefitProxy:
+    def _take_prefit(self, X: Any, y: Any = None, **params: Any) -> PrefitProxy:
         prefit = self._prefit
         assert prefit is not None
-        if not self._is_mine(prefit, X):
-            self.wrapped, self._prefit = self._own(), None
+        if not self._is_of(prefit, X):
+            self.wrapped, self._prefit = self._with_parameters(), None
             self.wrapped.fit(X, *(() if y is None else (y,)), **params)
             return self
         self._prefit = None
-        # A filter may have raised a warning before: each fit's is to tell of that fit alone.
+        # A filter may have raised a warning before. Its old traceback would be misleading.
         warn(warning.with_traceback(None) for warning in prefit.warnings)
         self.wrapped = prefit.estimator
         return self
 
-    def _is_mine(self, prefit: Prefit, X: Any) -> bool:
+    def _is_of(self, prefit: Prefit, X: Any) -> bool:
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
-        return n_rows == prefit.n_rows and _same(self._parameters, prefit.parameters)
+        return n_rows == prefit.n_rows and _same_parameters(self._parameters, prefit.parameters)
 
 
-def _same(parameters: dict[str, Any], others: dict[str, Any]) -> bool:
-    """Whether two candidates are one; objects that only copy by identity count by their type."""
+def _same_parameters(parameters: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Whether two candidates have the same parameters.
+
+    Objects that can only be compared by identity are compared by type, since they may be copies.
+    """
     return parameters.keys() == others.keys() and all(
         type(value) is type(others[name]) and _maybe_equal(value, others[name])
         for name, value in parameters.items()
@@ -161,13 +171,13 @@ def _maybe_equal(value: Any, other: Any) -> bool:
 
 
 class Unwrapping:
-    """A user's scoring function, called with the estimator itself."""
+    """Calls a user's scoring function with the estimator in place of the proxy."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
     def __repr__(self) -> str:
-        return repr(self.function)  # scikit-learn's messages name it
+        return repr(self.function)  # scikit-learn's messages show it
 
     def __call__(self, estimator: Any, *args: Any, **kwargs: Any) -> Any:
         inner = estimator.wrapped if isinstance(estimator, PrefitProxy) else estimator
@@ -175,9 +185,9 @@ class Unwrapping:
 
 
 def unwrapping(scoring: Any) -> Any:
-    """``scoring``, whose plain functions are called with the estimator itself."""
+    """``scoring`` with each plain function in an :class:`Unwrapping`."""
     if isinstance(scoring, dict):
         return {name: unwrapping(one) for name, one in scoring.items()}
-    # scikit-learn's own scorers only ask for predictions.
+    # Scorer objects of scikit-learn only call prediction methods, which the proxy has.
     is_plain = callable(scoring) and not is_scorer(scoring)
     return Unwrapping(scoring) if is_plain else scoring

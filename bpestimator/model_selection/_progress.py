@@ -1,4 +1,4 @@
-"""Progress: how many epochs of how many models have passed."""
+"""Progress: count the epochs of all models, and show them as a bar."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from typing import Any
 class Progress:
     """A count of model-epochs, and the bar that shows it, if there is one.
 
-    A model that stops early leaves some of its epochs out; they count once its group is done.
+    If a model stops early, its remaining epochs are counted when its group is finished.
     """
 
     def __init__(self, bar: Any, task: Any) -> None:
         self._bar, self._task = bar, task
-        self._finished = self._passed = 0
+        self._in_finished_groups = self._counted = 0
 
     def listener(self, n_models: int) -> _Epochs:
-        """The hooks called before and after each epoch of that many models."""
+        """The hooks to call before and after each epoch of ``n_models`` models."""
         return _Epochs(self, n_models)
 
     def advance(self, n: int) -> None:
-        self._passed += n
+        """Count ``n`` more model-epochs."""
+        self._counted += n
         self._show()
 
     def finish(self, n: int) -> None:
-        """A group with that many model-epochs is done."""
-        self._finished += n
-        self._passed = self._finished
+        """Count a group as finished, with all of its ``n`` model-epochs."""
+        self._in_finished_groups += n
+        self._counted = self._in_finished_groups
         self._show()
 
     def _show(self) -> None:
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._passed)
+            self._bar.update(self._task, completed=self._counted)
 
 
 class _Epochs:
@@ -43,7 +44,7 @@ class _Epochs:
         self._progress, self._n_models = progress, n_models
 
     def begin_epoch(self) -> None:
-        """Nothing has passed yet."""
+        """Do nothing: only finished epochs are counted."""
 
     def end_epoch(self) -> bool:
         self._progress.advance(self._n_models)
@@ -52,16 +53,24 @@ class _Epochs:
 
 @contextmanager
 def model_epochs(total: int, *, shown: bool) -> Iterator[Progress]:
-    """A progress bar while the context lasts, if it is to be shown and rich is installed."""
-    columns = _columns() if shown and total else None
-    if columns is None:
+    """A progress bar while the context lasts.
+
+    Parameters
+    ----------
+    total : int
+        The number of model-epochs.
+    shown : bool
+        Whether to show the bar, if rich is installed.
+    """
+    new_bar = _new_bar() if shown and total else None
+    if new_bar is None:
         yield Progress(None, None)
         return
-    with columns as bar:
+    with new_bar as bar:
         yield Progress(bar, bar.add_task("model-epochs", total=total))
 
 
-def _columns() -> Any:
+def _new_bar() -> Any:
     try:
         from rich import progress
     except ImportError:

@@ -1,4 +1,4 @@
-"""Searches in lockstep: scikit-learn's own, whose fits are made before it asks for them."""
+"""Searches in lockstep: scikit-learn's searches, with fits that are made in advance."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ from bpestimator.model_selection._requests import requests_of
 
 
 class _Splits:
-    """A splitter that has the fits on its splits made before the search asks for them."""
+    """A splitter that calls ``prefit`` with its splits before it returns them to the search.
+
+    Pickles of 0.1.0 refer to this name.
+    """
 
     def __init__(self, splitter: Any, prefit: Any) -> None:
         self._splitter, self._prefit = splitter, prefit
@@ -43,7 +46,7 @@ class _Splits:
         return repr(self._splitter)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_prefit": None}  # workers make no fits for others
+        return {**vars(self), "_prefit": None}  # workers only split
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -51,22 +54,16 @@ class _Splits:
     def split(self, X: Any, y: Any = None, **params: Any) -> Any:
         splits = list(self._splitter.split(X, y, **params))
         if self._prefit is not None:
-            self._prefit(X, y, [_numbers(train) for train, _ in splits])
+            self._prefit(X, y, [train for train, _ in splits])
         return splits
 
-    def only_split(self) -> None:
-        """Have no more fits made."""
+    def stop_prefitting(self) -> None:
+        """Stop calling ``prefit``."""
         self._prefit = None
 
 
-def _numbers(rows: Any) -> np.ndarray:
-    """Rows by number, from numbers or a mask."""
-    rows = np.asarray(rows)
-    return np.flatnonzero(rows) if rows.dtype == bool else rows
-
-
-class _InLockstep:
-    """What both searches add to scikit-learn's: fits in lockstep, made before it asks for them."""
+class _LockstepSearch:
+    """What both searches add to scikit-learn's: fits in lockstep, made in advance."""
 
     estimator: Any
     cv: Any
@@ -86,8 +83,8 @@ class _InLockstep:
         X : array-like, frame or sparse matrix of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         **params : dict
-            ``groups`` for the splitter, ``sample_weight``, and what else ``fit`` of the
-            estimator takes.
+            ``groups`` for the splitter, ``sample_weight``, and other arguments of the
+            estimator's ``fit``.
 
         Returns
         -------
@@ -96,18 +93,18 @@ class _InLockstep:
         Raises
         ------
         TypeError
-            If the estimator is neither ours nor one that wraps one of ours.
+            If the estimator is neither a network of this package nor has one nested in it.
         """
         otherwise = " For any other estimator, use scikit-learn's own search."
         check_is_network(self.estimator, type(self).__name__, otherwise)
         try:
             splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        except (TypeError, ValueError):  # scikit-learn's fit raises it again
+        except (TypeError, ValueError):  # scikit-learn's ``fit`` raises it again
             splitter = None
-        followed = any(map(has_callbacks, [self, *_parts_of(self.estimator)]))
-        if followed and self.verbose:
-            print("No fits train in lockstep: callbacks are called for each of them.")
-        if followed or splitter is None:
+        has_hooks = any(map(has_callbacks, [self, *_parts_of(self.estimator)]))
+        if has_hooks and self.verbose:
+            print("No fits train in lockstep: callbacks are called for one fit at a time.")
+        if has_hooks or splitter is None:
             return self._fit_one_by_one(splitter, X, y, params)
         if get_config()["enable_metadata_routing"]:
             fit_params = dict(process_routing(self, "fit", **params).estimator.fit)
@@ -119,9 +116,9 @@ class _InLockstep:
         seconds: list[np.ndarray] = []
 
         def prefit(X: Any, y: Any, folds: list[np.ndarray]) -> None:
-            given = {name: value for name, value in fit_params.items() if value is not None}
-            prefits, taken = self._prefit(estimator, Data(X, y), folds, given)
-            seconds.append(taken)
+            given_params = {name: value for name, value in fit_params.items() if value is not None}
+            prefits, fit_seconds = self._prefit(estimator, Data(X, y), folds, given_params)
+            seconds.append(fit_seconds)
             queue.fill(prefits)
 
         splits = _Splits(splitter, prefit)
@@ -131,12 +128,12 @@ class _InLockstep:
             super().fit(X, y, **params)  # type: ignore[misc]
         finally:
             self.estimator, self.cv, self.scoring = estimator, cv, scoring
-            splits.only_split()
+            splits.stop_prefitting()
             del self._candidates
             if isinstance(getattr(self, "best_estimator_", None), PrefitProxy):
                 self.best_estimator_ = self.best_estimator_.wrapped
-        self._count_time(np.concatenate(seconds))
-        self._own_scorer()
+        self._add_fit_times(np.concatenate(seconds))
+        self._unwrap_scorer()
         return self
 
     def _prefit(
@@ -146,14 +143,14 @@ class _InLockstep:
         folds: list[np.ndarray],
         params: dict[str, Any],
     ) -> tuple[list[Prefit | None], np.ndarray]:
-        """Make the fits that can train in lockstep.
+        """Fit, in advance, the candidates that can train in lockstep.
 
         Returns
         -------
         prefits : list of Prefit or None
             In the order of the search: candidate by candidate, fold by fold.
         seconds : ndarray of shape (candidates, folds)
-            NaN where no fit was made.
+            The training time of each fit; NaN for fits not made in advance.
         """
         candidates = self._candidates or []
         places, requests, alone = requests_of(estimator, candidates, folds, data, params)
@@ -161,7 +158,9 @@ class _InLockstep:
         planned = plan(requests, n_jobs)
         if self.verbose:
             n_fits = len(candidates) * len(folds)
-            print(_announce(n_fits, planned.n_groups, Counter(alone.values()) + planned.reasons))
+            print(
+                _announcement(n_fits, planned.n_groups, Counter(alone.values()) + planned.reasons)
+            )
         epochs = [int(network_of(request.estimator).max_iter) for request in requests]
         in_lockstep = [epochs[number] for job in planned.jobs for number in job]
         with model_epochs(sum(in_lockstep), shown=bool(self.verbose)) as progress:
@@ -175,7 +174,7 @@ class _InLockstep:
             )
         prefits: list[Prefit | None] = [None] * (len(candidates) * len(folds))
         seconds = np.full(len(prefits), np.nan)
-        left: Counter[str] = Counter()
+        not_in_lockstep: Counter[str] = Counter()
         for number, (place, found) in enumerate(zip(places, results, strict=True)):
             if isinstance(found, Fitted):
                 seconds[place] = found.seconds
@@ -183,23 +182,23 @@ class _InLockstep:
                 n_rows = requests[number].n_rows
                 prefits[place] = Prefit(found.estimator, parameters, n_rows, found.warnings)
             elif number not in planned.alone:
-                left[found.reason] += 1
-        if self.verbose and left:
-            print(f"Of these, after all, {_counted(left)}.")
+                not_in_lockstep[found.reason] += 1
+        if self.verbose and not_in_lockstep:
+            print(f"Of these, after all, {_counts(not_in_lockstep)}.")
         return prefits, seconds.reshape(len(candidates), -1)
 
     def _fit_one_by_one(self, splitter: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
-        """Search as scikit-learn does; ``splitter`` is None if ``cv`` is not allowed."""
+        """Search without lockstep; ``splitter`` is None if ``cv`` is not allowed."""
         cv = self.cv
         try:
-            # Splits that come one by one, from a generator, are in the splitter now.
+            # The splitter now holds the splits if ``cv`` is a generator, which is used up.
             self.cv = cv if splitter is None else splitter
             return super().fit(X, y, **params)  # type: ignore[misc]
         finally:
             self.cv = cv
 
-    def _own_scorer(self) -> None:
-        """Have ``scorer_`` name the user's estimator and functions rather than the proxy."""
+    def _unwrap_scorer(self) -> None:
+        """Set ``scorer_`` to a scorer of the user's estimator rather than of the proxy."""
         if self.scoring is None:
             self.scorer_ = check_scoring(self.estimator)
         elif isinstance(self.scorer_, Unwrapping):
@@ -215,13 +214,13 @@ class _InLockstep:
             self._candidates = list(candidates)
             return evaluate_candidates(self._candidates, *args, **kwargs)
 
-        following = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
+        callback_params = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
         in_lockstep = getattr(self, "_candidates", None) is not None
         evaluate = remember if in_lockstep else evaluate_candidates
-        super()._run_search(evaluate, **following)  # type: ignore[misc]
+        super()._run_search(evaluate, **callback_params)  # type: ignore[misc]
 
-    def _count_time(self, seconds: np.ndarray) -> None:
-        """Add each model's share of the training in lockstep to the fit times."""
+    def _add_fit_times(self, seconds: np.ndarray) -> None:
+        """Add each fit's share of the time in lockstep to the fit times."""
         made = ~np.isnan(seconds)
         some, share = made.any(axis=1), np.where(made, seconds, 0.0)
         results = self.cv_results_
@@ -230,50 +229,54 @@ class _InLockstep:
 
 
 def _parts_of(estimator: Any) -> Iterator[Any]:
-    """The estimator and all in it, steps of Pipelines included."""
+    """The estimator and all estimators in it, including the steps of Pipelines."""
     for _, part in nested_in(estimator):
         yield part
         yield from (step for _, step in getattr(part, "steps", ())[:-1])
 
 
 def _processes(n_jobs: Any) -> int:
-    """How many processes train in lockstep.
+    """The number of processes to train in.
 
-    One where the user has chosen a backend other than joblib's default.
+    It is 1 if the user has chosen a backend other than joblib's default.
     """
     backend, _ = get_active_backend()
     return effective_n_jobs(n_jobs) if type(backend).__name__ == "LokyBackend" else 1
 
 
-def _announce(n_fits: int, n_groups: int, alone: Counter[str]) -> str:
-    """How the fits will be trained, in a sentence."""
+def _announcement(n_fits: int, n_groups: int, alone: Counter[str]) -> str:
+    """How many fits train in lockstep, and why the others do not, in a sentence."""
     together = n_fits - alone.total()
     of = f"of {n_groups} kinds of network" if n_groups > 1 else "of one kind of network"
     text = f"Training {together} of {n_fits} fits in lockstep{f', {of}' if together else ''}"
-    return f"{text}; {_counted(alone)}." if alone else f"{text}."
+    return f"{text}; {_counts(alone)}." if alone else f"{text}."
 
 
-def _counted(alone: Counter[str]) -> str:
-    """How many fits go alone, for each reason."""
+def _counts(alone: Counter[str]) -> str:
+    """The number of fits that train alone, for each reason."""
     return "; ".join(f"{count} alone: {reason}" for reason, count in alone.items())
 
 
-class LockstepGridSearchCV(_InLockstep, GridSearchCV):
-    """Exhaustive search over parameters, whose candidates train at once.
+class LockstepGridSearchCV(_LockstepSearch, GridSearchCV):
+    """Exhaustive search over parameters, whose candidates train in lockstep.
 
-    The same scores as :class:`sklearn.model_selection.GridSearchCV`, split by split: each model
-    is trained as if it were alone. Candidates that differ only in numbers (``learning_rate``,
-    ``learning_rate_init``, ``alpha``, ``power_t``, ``momentum``, ``beta_1``, ``beta_2``,
-    ``epsilon``, ``max_grad_norm``, ``dropout`` rates and ``label_smoothing`` above 0, numbers of
-    a ``solver`` object) or in ``random_state`` train together, as one array, and so do folds of one
-    length; any other difference makes another group. A model that stops leaves its group. What
-    cannot train so is trained as ever, within the same search: 'lbfgs', a ``random_state`` that
-    is no int, ``max_time``, ``verbose`` or callbacks of the estimator, networks too large to gain
-    from it; ``verbose=1`` tells how many, and why.
+    The scores are those of :class:`sklearn.model_selection.GridSearchCV`, split by split: each
+    model has the weights that it would have if it trained alone.
 
-    In a Pipeline, the steps before the last are fitted once per fold, setting of theirs and group;
-    so is the transformer of a TransformedTargetRegressor. Candidates share them: scoring should
-    leave them as they are.
+    Candidates train together, as one array, if they differ only in numbers or in ``random_state``.
+    The numbers are ``learning_rate``, ``learning_rate_init``, ``alpha``, ``power_t``, ``momentum``,
+    ``beta_1``, ``beta_2``, ``epsilon``, ``max_grad_norm``, ``dropout`` rates and
+    ``label_smoothing`` above 0, and the numbers of a ``solver`` object. Folds with the same number
+    of batches train together, too. Any other difference makes another group. A model that stops
+    leaves its group.
+
+    Some fits train one by one, in the same search: those with 'lbfgs', with a ``random_state`` that
+    is not an int, with ``max_time``, with ``verbose`` or callbacks of the estimator, and networks
+    too large to gain from lockstep. ``verbose=1`` prints how many, and why.
+
+    The steps of a Pipeline before the network are fitted once for each fold, each setting of these
+    steps and each group, and so is the transformer of a TransformedTargetRegressor. Candidates
+    share the fitted steps, so scoring must not change them.
 
     Parameters
     ----------
@@ -281,8 +284,9 @@ class LockstepGridSearchCV(_InLockstep, GridSearchCV):
         Or a Pipeline that ends in one, or a TransformedTargetRegressor of one or of the Pipeline.
     param_grid : dict or list of dict
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
-        As :class:`sklearn.model_selection.GridSearchCV` takes them. ``n_jobs`` shares groups
-        among processes, then the scoring. Fit times are each model's share of its group's time.
+        As :class:`sklearn.model_selection.GridSearchCV` takes them. ``n_jobs`` processes train the
+        groups, and then compute the scores. The fit time of a model is an equal share of its
+        group's time.
 
     Attributes
     ----------
@@ -292,9 +296,9 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
 
     Notes
     -----
-    Scores are equal to the bit in float64 where the BLAS library rounds a product of stacked
-    matrices as it rounds each alone, as OpenBLAS does. Until its scores are taken, every
-    trained model is kept: folds x candidates x 8 bytes x 4 per parameter.
+    Scores are equal to the bit in float64 if the BLAS library rounds a product of stacked
+    matrices as it rounds each product alone, as OpenBLAS does. Every trained model stays in memory
+    until it is scored, which takes folds x candidates x parameters x 4 x 8 bytes.
 
     Examples
     --------
@@ -308,11 +312,11 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     """
 
 
-class LockstepRandomizedSearchCV(_InLockstep, RandomizedSearchCV):
-    """Search over parameters drawn at random, whose candidates train at once.
+class LockstepRandomizedSearchCV(_LockstepSearch, RandomizedSearchCV):
+    """Search over parameters drawn at random, whose candidates train in lockstep.
 
-    The same draws and the same scores as :class:`sklearn.model_selection.RandomizedSearchCV`;
-    see :class:`LockstepGridSearchCV` for what trains together.
+    The draws and the scores are those of :class:`sklearn.model_selection.RandomizedSearchCV`. See
+    :class:`LockstepGridSearchCV` for which candidates train together.
 
     Parameters
     ----------

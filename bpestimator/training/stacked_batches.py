@@ -139,7 +139,7 @@ class StackedBatches(BatchesInBlocks):
             for batch in self.blocks[rows_by_part]:
                 for part in _batches_in(batch):
                     assert part.weight is not None
-                    np.add.reduce(part.weight, -1, out=part.total, keepdims=True)
+                    part.total[...] = np.add.reduce(part.weight, -1, keepdims=True)
 
 
 def _batches_in(batch: Batch | UnequalBatch) -> list[Batch]:

@@ -36,7 +36,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 from tasks import BATCH, Part, Task, all_tasks, split, steps
 from threadpoolctl import threadpool_limits
 
-from bpestimator.estimators import _rate_finder
+from bpestimator.estimators.fitting import rate_finder
 
 GRID = np.logspace(-4, 0, 13)
 
@@ -277,8 +277,8 @@ def built_in(task: Task) -> Pick:
         taken += len(trials.losses) * trials.n_steps
         return trials
 
-    attempt = _rate_finder._try
-    with patch.object(_rate_finder, "_try", counted):
+    attempt = rate_finder._try
+    with patch.object(rate_finder, "_try", counted):
         found = task.net(learning_rate_init="auto").fit(*task.train).learning_rate_
     return Pick(found, taken)
 

@@ -5,17 +5,22 @@ import copy
 import io
 import pickle
 import tracemalloc
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.optimize
 import scipy.sparse as sp
+from numpy.testing import assert_array_equal
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
 
-from bpestimator import BackpropClassifier, BackpropRegressor
+from bpestimator import BackpropClassifier, BackpropRegressor, InvScaling
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -538,3 +543,36 @@ def test_fit_leaves_its_arguments_alone():
             array.setflags(write=True)
     for array, expected in zip((X, y, weight), copies, strict=True):
         np.testing.assert_array_equal(array, expected)
+
+
+def test_a_new_fit_knows_nothing_of_earlier_names():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)), columns=list("abc"))
+    y = frame["a"].to_numpy()
+    est = BackpropRegressor(max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        est.fit(frame, y)
+        est.fit(frame.to_numpy(), y, X_val=frame.to_numpy(), y_val=y)
+        renamed = frame.set_axis(list("xyz"), axis=1)
+        est.fit(frame, y).fit(renamed, y, X_val=renamed, y_val=y)
+    with pytest.warns(UserWarning, match="X has feature names, but"):
+        est.fit(frame.to_numpy(), y, X_val=frame, y_val=y)
+
+
+def test_labels_decide_the_outputs_of_multilabel_y():
+    """scikit-learn takes any announced classes where y is an indicator matrix."""
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    y = (X[:, :2] > 0).astype(int)
+    params = {"random_state": 0, "hidden_layer_sizes": (4,)}
+    ours = BackpropClassifier(**params).partial_fit(X, y, classes=[0, 1, 2])
+    theirs = MLPClassifier(**params).partial_fit(X, y, classes=[0, 1, 2])
+    assert ours.n_outputs_ == 2
+    assert_array_equal(ours.coefs_[0], theirs.coefs_[0])
+
+
+def test_the_warning_names_the_number_of_the_schedule():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    net = BackpropRegressor(learning_rate=InvScaling(power_t=0.3), max_iter=4, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="'invscaling' with power_t=0.3 has decreased"):
+        net.fit(X, X[:, 0])

@@ -49,7 +49,7 @@ def test_rows_of_weight_zero_have_no_part(batch_size, by):
     ("net", "weight", "match"),
     [
         (CLF, np.zeros(150), "at least one non-zero"),
-        (BackpropClassifier(class_weight={0: 0, 1: 0, 2: 0}), None, "leaves no row that counts"),
+        (BackpropClassifier(class_weight={0: 0, 1: 0, 2: 0}), None, "Every row has weight 0"),
     ],
 )
 def test_some_row_must_count(net, weight, match):
@@ -123,7 +123,7 @@ def test_global_random_numbers_are_spent_on_steps_alone():
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"high": np.inf}, ValueError, "end below infinity"),
+        ({"high": np.inf}, ValueError, "to a finite value"),
         ({"low": np.nan}, ValueError, "rise from above 0"),
         ({"low": 0}, ValueError, "rise from above 0"),
         ({"low": "a"}, TypeError, "low must be an instance of"),

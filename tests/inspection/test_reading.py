@@ -105,7 +105,11 @@ def test_values_are_named_after_what_was_scored(scoring, metric, name):
 @pytest.mark.parametrize(
     ("candidates", "options", "match"),
     [
-        (rates(1, 2, 3, name="alpha"), {}, r"must have tried numbers.*Searched were \['alpha'\]"),
+        (
+            rates(1, 2, 3, name="alpha"),
+            {},
+            r"must have tried numbers.*set param_name to one of \['alpha'\]",
+        ),
         (THREE, {"param_name": "alpha"}, r"no 'param_alpha': choose param_name='learning_rate'\."),
         (rates("cosine", "constant", "cosine"), {}, r"tried as 'cosine', 'constant'\. Search num"),
         (rates("auto", "auto", None, name="learning_rate_init"), {}, "tried as 'auto', None"),
@@ -130,7 +134,7 @@ def test_many_names_are_not_all_told():
 
 
 def test_no_score_at_all():
-    with pytest.raises(ValueError, match=r"No candidate .*error_score='raise'.*tells why"):
+    with pytest.raises(ValueError, match=r"No candidate .*error_score='raise'.*to see the error"):
         read(Search(THREE, score=[np.nan] * 3))
 
 

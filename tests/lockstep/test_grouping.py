@@ -105,7 +105,8 @@ def test_parameters_that_differ_are_named():
 
 
 def test_a_single_kind_has_nothing_to_differ_from():
-    assert reasons([net(), net()]) == ["fewer than 3 of the same kind on as many rows"] * 2
+    too_few = "fewer than 3 fits of the same kind on equally many rows"
+    assert reasons([net(), net()]) == [too_few] * 2
 
 
 def test_a_flag_that_differs_is_named_by_the_search(capsys):
@@ -118,7 +119,7 @@ def test_a_flag_that_differs_is_named_by_the_search(capsys):
 
 def test_functions_that_are_objects_train_alone():
     found = reasons([net(activation=sine(factor)) for factor in (1.0, 1.0, 2.0)])
-    assert found == ["a function is an object, which each fit copies"] * 3
+    assert found == ["a function is an object that may hold state, which each fit copies"] * 3
 
 
 def test_candidates_with_equal_reprs_have_their_own_scores():

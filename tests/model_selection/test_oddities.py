@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -312,3 +313,23 @@ def test_numbers_of_another_type_are_another_setting():
     # n_components=1.0 fails in PCA, before any network.
     assert counts == FitCounts(together=9, alone=1)
     assert np.isnan(theirs.cv_results_["mean_test_score"]).sum() == 3
+
+
+def test_rows_counted_from_the_end():
+    X, y = shuffled_iris()
+    rows = np.arange(150)
+    cv = [(np.delete(rows, np.s_[k::5]) - 150, rows[k::5]) for k in range(5)]
+    search_both(clf(), {"alpha": [0, 0.1, 1]}, X, y, cv=cv)
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_a_fold_without_rows_costs_no_other():
+    X, y = shuffled_iris()
+    rows = np.arange(150)
+    cv = [(rows[50:], rows[:50]), (rows[:0], rows[100:])]
+    grid = {"alpha": [0, 0.1, 1]}
+    for search in (GridSearchCV, LockstepGridSearchCV):
+        with pytest.warns(FitFailedWarning, match="3 fits failed"):
+            found = search(clf(), grid, cv=cv, refit=False).fit(X, y).cv_results_
+        assert np.isnan(found["split1_test_score"]).all()
+        assert np.isfinite(found["split0_test_score"]).all()

@@ -28,7 +28,7 @@ from bpestimator.nn import ACTIVATIONS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:Targets from"),
+    pytest.mark.filterwarnings("ignore:The network cannot predict all targets"),
 ]
 
 RNG = np.random.default_rng(0)

@@ -1,4 +1,7 @@
-"""Fitting: from a problem to what was learnt; nothing here reads or writes an estimator."""
+"""Fitting: train the network of a :class:`FitTask`, and return a :class:`FitResult`.
+
+Nothing in this package reads or writes an estimator.
+"""
 
 from bpestimator.estimators.fitting.callbacks import CallbackListener
 from bpestimator.estimators.fitting.full_batch import fit_full_batch, prepare_full_batch
@@ -14,7 +17,6 @@ from bpestimator.estimators.fitting.problem import (
 )
 from bpestimator.estimators.fitting.stochastic import (
     Training,
-    batch_size_of,
     finish,
     fit_stochastic,
     prepare_stochastic,
@@ -31,7 +33,6 @@ __all__ = [
     "HeldOut",
     "Problem",
     "Training",
-    "batch_size_of",
     "finish",
     "fit_full_batch",
     "fit_stochastic",

@@ -1,4 +1,4 @@
-"""Callbacks: the hooks of scikit-learn's callbacks, called for a fit and for its epochs."""
+"""Callbacks: call the hooks of scikit-learn's callbacks."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from bpestimator.estimators.fitting.problem import EpochListener
 
 
 class CallbackListener(EpochListener):
-    """Calls the hooks of an estimator's callbacks: of its fit, and of each epoch within.
+    """Calls the hooks of an estimator's callbacks, before and after the fit and each epoch.
 
     Parameters
     ----------
     estimator : object
-        Whose callbacks they are; handed on to them.
+        Has the callbacks. The hooks receive it.
     epoch_name : str
         'epoch', or 'iteration' with 'lbfgs'.
     max_epochs : int
     X, y, sample_weight
-        As the user passed them.
+        As the user passed them. The hooks receive them.
     """
 
     def __init__(
@@ -51,5 +51,5 @@ class CallbackListener(EpochListener):
         )
 
     def end_fit(self) -> None:
-        """Call the hooks at the end of the fit."""
+        """Call the hooks after the fit."""
         self._fit.call_on_fit_task_end(**self._data)

@@ -1,4 +1,4 @@
-"""Full batch: train on all rows at once, by L-BFGS, and return what was learnt."""
+"""Full-batch training: L-BFGS on all rows at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from bpestimator.estimators.threads import blas_threads, largest_product
 from bpestimator.nn import EXACT_ROWS, rows_of
 from bpestimator.training import Batch, LBFGSResult, Run, check_total, minimize_lbfgs
 
-# What a stochastic fit leaves: after a fit by 'lbfgs' it would describe an earlier fit.
+# The attributes that only a stochastic fit sets. A new fit by 'lbfgs' removes them, since they
+# would describe an earlier fit.
 STOCHASTIC_ATTRIBUTES = (
     "learning_rate_",
     "loss_curve_",
@@ -27,12 +28,12 @@ STOCHASTIC_ATTRIBUTES = (
 
 
 class FullBatch(NamedTuple):
-    """A task, ready to train on all rows at once.
+    """What full-batch training needs besides the task.
 
     batch : all rows, in float64
-    run : the progress so far
-    validate : score and loss of the held-out rows, or None
-    warnings : what the user should know before it begins
+    run : the progress of earlier calls and of this one
+    validate : computes the score and the loss on the validation rows, or None
+    warnings : warnings to issue before training
     """
 
     batch: Batch
@@ -42,18 +43,18 @@ class FullBatch(NamedTuple):
 
 
 def prepare_full_batch(task: FitTask) -> FullBatch:
-    """Set up the batch of all rows.
+    """Set up full-batch training.
 
     Raises
     ------
     ValueError
-        For parameters that do not fit the data.
+        For parameters that do not suit the data or the network.
     """
     settings, _, problem, *_ = task
     spec, held_out = problem.spec, problem.held_out
-    settings.dropout_of(len(spec.sizes) - 2)  # even unused, its rates must fit the layers
+    settings.dropout_of(len(spec.sizes) - 2)  # only to check the rates: lbfgs uses no dropout
     validates = held_out is not None
-    # The line search needs more digits than float32 has.
+    # In float64, since the line search compares losses that float32 cannot tell apart.
     targets = problem.encoded
     if not spec.loss.takes_labels:
         targets = targets.astype(np.float64, copy=False)
@@ -75,7 +76,7 @@ def prepare_full_batch(task: FitTask) -> FullBatch:
 
 
 def fit_full_batch(task: FitTask, ready: FullBatch) -> FitResult:
-    """Train on all rows at once, by L-BFGS; ValueError if no finite weights are left."""
+    """Train by L-BFGS on all rows at once; ValueError if the weights are not finite."""
     settings, _, problem, *_ = task
     with blas_threads(largest_product(problem.spec.sizes, min(problem.n_rows, EXACT_ROWS))):
         found = minimize_lbfgs(
@@ -125,14 +126,28 @@ def _result(task: FitTask, ready: FullBatch, found: LBFGSResult) -> FitResult:
 
 @dataclass
 class _AfterIteration:
-    """Records and validates each iteration, and calls the listener's hooks."""
+    """Called after each iteration: records it, validates, and calls the hooks of the listener."""
 
     task: FitTask
     ready: FullBatch
     losses: list[float] = field(default_factory=list)
 
     def __call__(self, point: Callable[[], np.ndarray], loss: float, seconds: float) -> bool:
-        """Whether the minimisation is to stop after the iteration that ended at ``point``."""
+        """Record an iteration.
+
+        Parameters
+        ----------
+        point : callable
+            Returns the parameters after the iteration.
+        loss : float
+        seconds : float
+            The time that the iteration took.
+
+        Returns
+        -------
+        bool
+            Whether to stop.
+        """
         run, validate, listener = self.ready.run, self.ready.validate, self.task.listener
         self.losses.append(loss)
         run.record_epoch(loss, seconds=seconds)

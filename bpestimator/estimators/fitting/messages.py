@@ -1,4 +1,4 @@
-"""Messages: what users are told of how training ended."""
+"""Messages: warnings about training, and why it stopped."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from bpestimator.estimators.parameters import Settings
 from bpestimator.training import LBFGSResult, Run, StopReason
 
 INTERRUPTED = "Training interrupted by user."
-INTERRUPTED_TOO_EARLY = f"{INTERRUPTED} The model is what it was before."
+INTERRUPTED_TOO_EARLY = f"{INTERRUPTED} The model is what it was before the call."
 
 
 def nothing_to_score(settings: Settings, *, validates: bool) -> list[Warning]:
-    """The warning of a scorer without rows to validate on, if it is due."""
+    """The warning that there are no validation rows for ``scoring``, if this is so."""
     if settings.scoring is None or validates:
         return []
     return [
@@ -26,7 +26,7 @@ def nothing_to_score(settings: Settings, *, validates: bool) -> list[Warning]:
 
 
 def batch_size_clipped(settings: Settings, n_rows: int) -> list[Warning]:
-    """scikit-learn's warning of batches larger than the data, if it is due."""
+    """scikit-learn's warning that a batch has fewer rows than asked for, if this is so."""
     if settings.batch_size == "auto" or settings.batch_size <= n_rows:
         return []
     return [
@@ -38,7 +38,7 @@ def batch_size_clipped(settings: Settings, n_rows: int) -> list[Warning]:
 
 
 def unused_by_lbfgs(settings: Settings, *, validates: bool) -> list[Warning]:
-    """A warning for each parameter that is set, and that 'lbfgs' does not use."""
+    """A warning for each parameter that is set although 'lbfgs' does not use it."""
     names = settings.unused_by_lbfgs()
     if settings.early_stopping and validates:
         names.append("early_stopping")
@@ -51,9 +51,20 @@ def unused_by_lbfgs(settings: Settings, *, validates: bool) -> list[Warning]:
 def warnings_at_end(
     settings: Settings, call: Call, run: Run, reason: StopReason, rate: float
 ) -> list[Warning]:
-    """What the user should know of a run that ended for that reason."""
+    """The warnings after training.
+
+    Parameters
+    ----------
+    settings : Settings
+    call : Call
+    run : Run
+    reason : StopReason
+        Why training stopped.
+    rate : float
+        The initial learning rate.
+    """
     if reason is StopReason.DIVERGED:
-        return [divergence(settings, run)]
+        return [divergence_warning(settings, run)]
     if reason is StopReason.INTERRUPTED:
         return [UserWarning(INTERRUPTED)]
     if call.incremental:
@@ -69,7 +80,7 @@ def warnings_at_end(
 
 
 def warnings_of_lbfgs(settings: Settings, found: LBFGSResult) -> list[Warning]:
-    """As :func:`warnings_at_end`."""
+    """The warnings after training by 'lbfgs'."""
     if found.interrupted:
         return [UserWarning(INTERRUPTED)]
     if found.out_of_time:
@@ -86,30 +97,31 @@ def warnings_of_lbfgs(settings: Settings, found: LBFGSResult) -> list[Warning]:
 
 
 def stop_reason(settings: Settings, run: Run, reason: StopReason, *, incremental: bool) -> str:
-    """``stop_reason_``: why training stopped, in a word and a sentence."""
+    """The attribute ``stop_reason_``: why training stopped, in a word and a sentence."""
     if reason is StopReason.INTERRUPTED:
         return f"interrupted: {INTERRUPTED}"
     if reason is StopReason.CALLBACK:
         return f"callback: A callback asked to stop after {run.n_iter} epochs."
     if reason is StopReason.DIVERGED:
-        return f"diverged: {_what_happened(run)}"
+        return f"diverged: {_divergence(run)}"
     if incremental:
-        return "partial_fit: It trains one epoch."
+        return "partial_fit: Each call trains one epoch."
     if reason is StopReason.MAX_EPOCHS:
         return f"max_iter: {settings.max_iter} epochs have passed."
     if reason is StopReason.MAX_TIME:
         return f"max_time: {settings.max_time:g} seconds have passed, in {run.n_iter} epochs."
-    watched = "validation score" if run.follows_score else "training loss"
-    said = (
-        f"converged: The {watched} did not improve by tol={settings.tol:g} for "
+    criterion = "validation score" if run.follows_score else "training loss"
+    sentence = (
+        f"converged: The {criterion} did not improve by tol={settings.tol:g} for "
         f"{settings.n_iter_no_change} epochs in a row."
     )
-    risen = _rose(run) and not run.follows_score
-    return f"{said} {advice(settings, run, run.history['learning_rate'][-1])}" if risen else said
+    if run.follows_score or not _loss_rose(run):
+        return sentence
+    return f"{sentence} {advice(settings, run, run.history['learning_rate'][-1])}"
 
 
 def reason_of_lbfgs(settings: Settings, found: LBFGSResult) -> str:
-    """As :func:`stop_reason`."""
+    """The attribute ``stop_reason_`` after training by 'lbfgs'."""
     if found.interrupted:
         return f"interrupted: {INTERRUPTED}"
     if found.stopped:
@@ -123,8 +135,8 @@ def reason_of_lbfgs(settings: Settings, found: LBFGSResult) -> str:
     return f"converged: lbfgs found no further descent after {found.n_iter} iterations."
 
 
-def _what_happened(run: Run) -> str:
-    """How a run exploded, and what is left of it."""
+def _divergence(run: Run) -> str:
+    """Where a run diverged, and which weights are kept."""
     rate = run.history["learning_rate"][-1]
     loss = run.loss_curve[-1]
     kept = f"after epoch {run.epoch_kept}" if run.epoch_kept else "before the first epoch"
@@ -135,62 +147,67 @@ def _what_happened(run: Run) -> str:
     )
 
 
-def divergence(settings: Settings, run: Run) -> Warning:
-    """The warning of a run that exploded, with what to try."""
+def divergence_warning(settings: Settings, run: Run) -> Warning:
+    """The warning that a run diverged, with remedies."""
     rate, name = run.history["learning_rate"][-1], settings.rate_name
-    may_be_found = name == "learning_rate_init" and settings.learning_rate_init != "auto"
-    to_find_one = " learning_rate_init='auto' finds a rate." if may_be_found else ""
+    may_use_auto = name == "learning_rate_init" and settings.learning_rate_init != "auto"
+    auto_hint = " learning_rate_init='auto' finds a learning rate." if may_use_auto else ""
     return ConvergenceWarning(
-        f"Training diverged. {_what_happened(run)} Try {name}={rate / 10:g}, or max_grad_norm=1, "
-        f"or {_scaling(settings)}.{to_find_one}"
+        f"Training diverged. {_divergence(run)} Try {name}={rate / 10:g}, or max_grad_norm=1, "
+        f"or {_scaling_advice(settings)}.{auto_hint}"
     )
 
 
-def _rose(run: Run) -> bool:
-    """Whether the loss of this call's last epoch is above that of its first, or no number."""
+def _loss_rose(run: Run) -> bool:
+    """Whether the loss of this call's last epoch is NaN or above that of its first epoch."""
     return not run.loss_curve[-1] <= run.loss_curve[-run.n_iter]
 
 
-def _scaling(settings: Settings) -> str:
+def _scaling_advice(settings: Settings) -> str:
     text = "scale the data, for instance with StandardScaler"
     return f"{text}, and y with TransformedTargetRegressor" if settings.predicts_numbers else text
 
 
-def out_of_time(settings: Settings, passed: int) -> Warning:
-    """The warning of a run that ``max_time`` ended after so many epochs or iterations."""
+def out_of_time(settings: Settings, n_iter: int) -> Warning:
+    """The warning that ``max_time`` stopped a run after ``n_iter`` epochs or iterations."""
     return ConvergenceWarning(
-        f"Stopped after max_time={settings.max_time:g} seconds, in epoch or iteration {passed} of "
-        f"{settings.max_iter}. Increase max_time, or warm_start from here."
+        f"Stopped after max_time={settings.max_time:g} seconds, in epoch or iteration {n_iter} of "
+        f"{settings.max_iter}. Increase max_time, or continue with warm_start=True."
     )
 
 
 def advice(settings: Settings, run: Run, rate: float) -> str:
-    """What to change after a run that did not converge."""
+    """The remedy for a run that did not converge."""
     name = settings.rate_name
     is_auto = isinstance(getattr(settings, name), str)
     rate_now = f"{name} ({'auto found' if is_auto else 'now'} {rate:g})"
-    if _rose(run):
+    if _loss_rose(run):
         first, last = run.loss_curve[-run.n_iter], run.loss_curve[-1]
-        return (
-            f"The loss rose from {first:g} to {last:g}: lower {rate_now}, or {_scaling(settings)}."
-        )
+        scaling = _scaling_advice(settings)
+        return f"The loss rose from {first:g} to {last:g}: lower {rate_now}, or {scaling}."
     if is_auto and length_factor(settings) < 1:
-        # A larger max_iter would bring a smaller rate, and this warning again.
+        # With a larger max_iter, 'auto' takes a lower rate, and the run again does not converge.
         return (
             f"Raise tol (now {settings.tol:g}), or stop by a validation score with "
-            f"early_stopping=True, or give a higher {rate_now}, which goes by max_iter."
+            f"early_stopping=True, or set a higher {rate_now}: the larger max_iter, the lower "
+            "the rate that 'auto' finds."
         )
     schedule = settings.schedule
-    reached = run.history["learning_rate"][-1]
+    last_rate = run.history["learning_rate"][-1]
     if schedule.needs_horizon:
         return (
-            f"The schedule {schedule.name!r} has come to its end, at a rate of {reached:g}, as it "
-            "does at max_iter: if that is what you meant, ignore this; else increase max_iter."
+            f"The schedule {schedule.name!r} has reached its end, at a rate of {last_rate:g}, as "
+            "it does at max_iter. If this is what you want, ignore this warning; otherwise "
+            "increase max_iter."
         )
-    if schedule.from_parameters and reached < rate:
-        numbers = [f"{name}={getattr(settings, name):g}" for name in schedule.from_parameters]
+    if schedule.from_parameters and last_rate < rate:
+        numbers = [
+            f"{name}={getattr(schedule, own_name):g}"
+            for name, own_name in schedule.from_parameters.items()
+        ]
         rate_now += (
-            f", which {' and '.join(numbers)} of {schedule.name!r} has brought down to {reached:g},"
+            f", which {schedule.name!r} with {' and '.join(numbers)} has decreased to "
+            f"{last_rate:g},"
         )
     return f"Increase max_iter, or raise {rate_now} or tol (now {settings.tol:g})."
 

@@ -1,4 +1,4 @@
-"""The problem: the data of one fit, and what earlier calls left."""
+"""The problem: the data and the network of one call, and the results of earlier calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Call(NamedTuple):
     """One call of ``fit`` or ``partial_fit``.
 
     incremental : whether it is ``partial_fit``
-    fresh : whether it begins a new network rather than going on with ``coefs_``
+    fresh : whether it trains a new network rather than the fitted one
     """
 
     incremental: bool = False
@@ -27,10 +27,10 @@ class Call(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """Rows to validate on.
+    """Validation rows.
 
     x : ndarray or sparse matrix of shape (n, features)
-    y : as the user wrote it, validated
+    y : validated, but not encoded
     encoded : y as the loss takes it
     weight : ndarray of shape (n,) or None
     """
@@ -43,28 +43,29 @@ class HeldOut(NamedTuple):
 
 @dataclass(frozen=True)
 class Problem:
-    """What there is to learn, and where training starts.
+    """The data to train on, the network and its initial parameters.
 
     Attributes
     ----------
     spec : NetworkSpec
     x : ndarray or sparse matrix of shape (n, features)
-    y : as the user wrote it, validated
+    y : ndarray or sparse matrix
+        Validated, but not encoded.
     targets : Targets
         How y is encoded, weighted and scored.
     encoded : ndarray
         y as the loss takes it.
     weight : ndarray of shape (n,) or None
     params : ndarray of shape (P,)
-        Where training starts.
+        The initial parameters.
     rng : RandomState
-        Source of whatever is random from here on.
+        The source of all random numbers after initialization.
     held_out : HeldOut or None
-        The user's own rows to validate on.
+        The validation rows that the user passed.
     rows : ndarray of int, or None
-        Which rows of ``x``, ``y``, ``encoded`` and ``weight`` are trained on; None for all.
+        The rows of ``x``, ``y``, ``encoded`` and ``weight`` to train on; None for all.
     warnings : list of Warning
-        What the user should know of the data.
+        Warnings about the data, to be issued later.
     """
 
     spec: NetworkSpec
@@ -81,11 +82,11 @@ class Problem:
 
     @property
     def n_rows(self) -> int:
-        """Rows trained on, before any is held out."""
+        """The number of rows, before early stopping holds some out."""
         return int(self.x.shape[0]) if self.rows is None else self.rows.size
 
     def take(self, rows: np.ndarray) -> HeldOut:
-        """Some rows, copied."""
+        """A copy of some rows."""
         x = self.x if isinstance(self.x, np.ndarray) else self.x.tocsr()
         weight = None if self.weight is None else self.weight[rows]
         return HeldOut(x[rows], self.y[rows], self.encoded[rows], weight)
@@ -93,16 +94,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Earlier:
-    """What earlier calls left on the estimator.
+    """The results of earlier calls, which this call may continue.
 
     Attributes
     ----------
     has_model : bool
         Whether there is a fitted network.
     samples : int
-        ``t_``, the rows seen.
+        ``t_``, the number of samples seen.
     memory : dict
-        What else a call needs to go on exactly: the optimizer's state, the shrunk rate, ...
+        What else a call needs to continue exactly, such as the optimizer's state and the decreased
+        learning rate.
     attributes : dict
         The fitted attributes.
     """
@@ -113,19 +115,22 @@ class Earlier:
     attributes: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> Run:
-        """The progress of the model so far, in lists of its own.
+        """The progress of the model so far, in copies of the estimator's lists.
 
-        A call that fails leaves the estimator's lists as they were.
+        So a call that fails does not change these lists.
         """
-        known = self.attributes
-        scores, losses = known.get("validation_scores_"), known.get("validation_loss_curve_")
-        history = known.get("history_")
+        attributes = self.attributes
+        scores, losses = (
+            attributes.get("validation_scores_"),
+            attributes.get("validation_loss_curve_"),
+        )
+        history = attributes.get("history_")
         run = Run(
-            loss_curve=list(known.get("loss_curve_", ())),
-            best_loss=known.get("best_loss_", inf),
+            loss_curve=list(attributes.get("loss_curve_", ())),
+            best_loss=attributes.get("best_loss_", inf),
             validation_scores=None if scores is None else list(scores),
             validation_losses=None if losses is None else list(losses),
-            best_validation_score=known.get("best_validation_score_"),
+            best_validation_score=attributes.get("best_validation_score_"),
             stalled=self.memory.get("stalled", 0),
         )
         if history is None:
@@ -134,26 +139,26 @@ class Earlier:
 
 
 class EpochListener(Listener):
-    """A listener that may look at the model as it is after an epoch."""
+    """A listener that can read the fitted attributes after each epoch."""
 
     def offer(self, model: Callable[[], dict[str, Any]]) -> None:
-        """Take a function that returns the fitted attributes as they are now."""
+        """Receive ``model``, which returns the current fitted attributes when it is called."""
 
 
 @dataclass
 class FitResult:
-    """What a call has learnt.
+    """The result of training: fitted attributes, and warnings to issue.
 
     Attributes
     ----------
     attributes : dict or None
-        The fitted attributes; None where training was interrupted too early for a model.
+        The fitted attributes; None if training was interrupted before there was a model.
     memory : dict
-        What the next call needs besides.
+        What else the next call needs to continue.
     warnings : list of Warning
-        What the user should know.
+        Warnings to issue after the attributes are set.
     dropped : tuple of str
-        Fitted attributes of an earlier call that no longer hold.
+        Fitted attributes of an earlier call to remove, since they no longer hold.
     """
 
     attributes: dict[str, Any] | None
@@ -163,7 +168,7 @@ class FitResult:
 
 
 def network_attributes(spec: NetworkSpec, params: np.ndarray) -> dict[str, Any]:
-    """The fitted attributes that are the network; ``coefs_`` are views of ``params``."""
+    """The fitted attributes that describe the network; ``coefs_`` are views of ``params``."""
     views = spec.layout.bind(params)
     return {
         "coefs_": views.weights,
@@ -175,14 +180,14 @@ def network_attributes(spec: NetworkSpec, params: np.ndarray) -> dict[str, Any]:
 
 
 class FitTask(NamedTuple):
-    """All that a solver needs to know of one call.
+    """All that a solver needs for one call.
 
-    settings : the estimator's parameters
-    call : which call this is
-    problem : what there is to learn
-    earlier : what earlier calls left
-    attributes : the fitted attributes that the data alone decide
-    model_at : from parameters of shape (P,) to an estimator fitted so far, for the user's scorers
+    settings : the parameters of the estimator
+    call : which method was called, and on which network
+    problem : the data, the network and its initial parameters
+    earlier : the results of earlier calls
+    attributes : the fitted attributes that depend on the data alone
+    model_at : takes parameters of shape (P,), returns a fitted estimator for the user's scorers
     listener : hooks called before and after each epoch, or None
     """
 
@@ -195,7 +200,7 @@ class FitTask(NamedTuple):
     listener: EpochListener | None = None
 
     def attributes_at(self, params: np.ndarray, losses: list[float]) -> dict[str, Any]:
-        """The fitted attributes if training stopped here, in arrays of their own."""
+        """The fitted attributes for these parameters and losses, in copies."""
         return {
             **self.earlier.attributes,
             **self.attributes,

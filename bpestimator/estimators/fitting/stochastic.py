@@ -1,4 +1,4 @@
-"""Stochastic solvers: train the network batch by batch, and return what it has learnt."""
+"""Stochastic training: an optimizer takes one step for each batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bpestimator.estimators.fitting.problem import (
 )
 from bpestimator.estimators.fitting.rate_finder import find_rate
 from bpestimator.estimators.fitting.validation import Validator, hold_out
-from bpestimator.estimators.parameters import Settings
+from bpestimator.estimators.parameters import Settings, batch_size_of
 from bpestimator.estimators.threads import THREADED_PRODUCT, blas_threads, largest_product
 from bpestimator.nn import Layout, NetworkSpec, move
 from bpestimator.training import (
@@ -34,22 +34,19 @@ from bpestimator.training import (
     train,
 )
 
-# The order of the parameters in an optimizer's state. Pickles of 0.1.0 have no such entry: there
-# the order was scikit-learn's.
+# The order of the parameters in an optimizer's state. Pickles of 0.1.0 lack this entry: their order
+# is scikit-learn's.
 LAYOUT = "last layer first"
-
-# 'auto' means so many rows a batch, or all of fewer.
-AUTO_BATCH_SIZE = 200
 
 
 class Training(NamedTuple):
-    """A task, ready to train batch by batch.
+    """What stochastic training needs besides the task.
 
     rules, state, batches : as :func:`bpestimator.training.train` takes them
-    validate : score and loss of the held-out rows, or None
+    validate : computes the score and the loss on the validation rows, or None
     rate : the initial learning rate
-    scores_before : how many validation scores earlier calls have left
-    warnings : what the user should know before it begins
+    scores_before : the number of validation scores of earlier calls
+    warnings : warnings to issue before training
     """
 
     rules: TrainingRules
@@ -62,12 +59,12 @@ class Training(NamedTuple):
 
 
 def prepare_stochastic(task: FitTask) -> Training:
-    """Set up the rules, the state and the batches of a task.
+    """Set up stochastic training.
 
     Raises
     ------
     ValueError
-        For parameters that do not fit the data.
+        For parameters that do not suit the data or the network.
     """
     settings, call, problem = task.settings, task.call, task.problem
     rules = settings.rules(len(problem.spec.sizes) - 2, incremental=call.incremental)
@@ -106,7 +103,7 @@ def prepare_stochastic(task: FitTask) -> Training:
 
 
 def fit_stochastic(task: FitTask, training: Training) -> FitResult:
-    """Train batch by batch; ValueError if no finite weights are left."""
+    """Train batch by batch; ValueError if training leaves no finite weights."""
     state, validate, spec = training.state, training.validate, task.problem.spec
     run = state.runs[0]
     if task.listener is not None:
@@ -127,7 +124,21 @@ def fit_stochastic(task: FitTask, training: Training) -> FitResult:
 
 
 def finish(task: FitTask, training: Training, reason: StopReason) -> FitResult:
-    """What training has come to; ValueError if no finite weights are left."""
+    """The result of training.
+
+    Parameters
+    ----------
+    task : FitTask
+    training : Training
+        After training: its state has changed.
+    reason : StopReason
+        Why training stopped.
+
+    Raises
+    ------
+    ValueError
+        If training leaves no finite weights.
+    """
     settings, call, problem = task.settings, task.call, task.problem
     state, rate = training.state, training.rate
     run = state.runs[0]
@@ -151,15 +162,10 @@ def finish(task: FitTask, training: Training, reason: StopReason) -> FitResult:
     )
 
 
-def batch_size_of(batch_size: int | str, n_rows: int) -> int:
-    """Rows of a batch, of so many in all."""
-    return min(AUTO_BATCH_SIZE if isinstance(batch_size, str) else int(batch_size), n_rows)
-
-
 def _rate_found(task: FitTask, rules: TrainingRules) -> float:
-    """What learning_rate_init="auto" stands for: found once, then kept."""
+    """The rate of learning_rate_init="auto": found in the first call, kept in later ones."""
     memory = {} if task.call.fresh else task.earlier.memory
-    if memory.get("rate_was_found"):  # a rate that the user had set before would not be "auto"
+    if memory.get("rate_was_found"):  # not a rate that the user had set before
         return float(memory["learning_rate_init"])
     found = find_rate(task.settings, task.problem, rules)
     if task.settings.verbose:
@@ -168,7 +174,7 @@ def _rate_found(task: FitTask, rules: TrainingRules) -> float:
 
 
 def _train_state(task: FitTask, rules: TrainingRules, rate: float) -> TrainState:
-    """A new state, or the one that earlier calls left."""
+    """The initial state; ``partial_fit`` continues from the state of the earlier calls."""
     call, problem, earlier = task.call, task.problem, task.earlier
     params = problem.params
     state = TrainState(
@@ -184,7 +190,8 @@ def _train_state(task: FitTask, rules: TrainingRules, rate: float) -> TrainState
     )
     _prepare_run(state.runs[0], task)
     if rules.dropout is not None:
-        # One number of the stream that everything else draws from, and only if it is needed.
+        # Seeded from the common stream, but only with dropout: without it, the stream must stay as
+        # scikit-learn's.
         state.streams[0].generator = np.random.default_rng(problem.rng.randint(2**31))
     if call.incremental and not call.fresh:
         _recall_optimizer(task, state, rules, rate)
@@ -192,14 +199,14 @@ def _train_state(task: FitTask, rules: TrainingRules, rate: float) -> TrainState
 
 
 def _prepare_run(run: Run, task: FitTask) -> None:
-    """Let the run follow the validation score or the training loss."""
+    """Set up the run to track the validation score, or else the training loss."""
     if task.settings.early_stopping:
         run.best_loss = None
         run.validation_scores = run.validation_scores or []
         if run.best_validation_score is None:
             run.best_validation_score = -inf
-        # A warm start that never beats the score it starts from keeps what it ends with, as
-        # in scikit-learn; a new network that never has a score keeps its initial weights.
+        # A warm start without a better score than before keeps its last weights, as in
+        # scikit-learn. A new network without any finite score keeps its initial weights.
         run.best_params = task.problem.params.copy() if task.call.fresh else None
     elif run.best_loss is None:
         run.best_loss, run.best_validation_score = inf, None
@@ -207,7 +214,7 @@ def _prepare_run(run: Run, task: FitTask) -> None:
 
 
 def _recall_optimizer(task: FitTask, state: TrainState, rules: TrainingRules, rate: float) -> None:
-    """Let the optimizer go on where it was, unless solver or layers have changed since."""
+    """Restore the optimizer's state of the earlier calls, unless solver or layers have changed."""
     memory = task.earlier.memory
     (stream,) = state.streams
     if not memory:
@@ -219,7 +226,7 @@ def _recall_optimizer(task: FitTask, state: TrainState, rules: TrainingRules, ra
     shapes = {name: np.shape(value) for name, value in memory["optimizer"].items()}
     if shapes != {name: np.shape(value) for name, value in state.optimizer.items()}:
         return
-    # A copy, so that a call that ends in an error leaves the memory as it was.
+    # A copy, so that a call that fails does not change the memory.
     state.optimizer = _laid_out(deepcopy(memory["optimizer"]), memory, task.problem)
     state.clock = state.clock._replace(epoch=memory["epoch"])
     if memory["learning_rate_init"] == rate:
@@ -229,7 +236,7 @@ def _recall_optimizer(task: FitTask, state: TrainState, rules: TrainingRules, ra
 def _laid_out(
     optimizer: dict[str, Any], memory: dict[str, Any], problem: Problem
 ) -> dict[str, Any]:
-    """An optimizer's state in the network's layout: that of early pickles was another."""
+    """An optimizer's state in the network's layout, which pickles of 0.1.0 do not have."""
     if memory.get("layout") == LAYOUT:
         return optimizer
     spec, shape = problem.spec, problem.params.shape
@@ -241,56 +248,61 @@ def _laid_out(
 
 
 def _split(settings: Settings, problem: Problem) -> tuple[np.ndarray | None, HeldOut | None]:
-    """The rows to train on, None for all; and those to validate on, if there are any."""
+    """The rows to train on (None for all), and the validation rows (None if there are none)."""
     if settings.early_stopping and problem.held_out is None:
         return hold_out(settings, problem)
     return problem.rows, problem.held_out
 
 
 def _x_to_gather(problem: Problem, rows: np.ndarray | None) -> Any:
-    """The features; in CSR where some rows are taken, as train_test_split takes them."""
+    """The features; a sparse matrix becomes CSR if rows are selected, as in train_test_split."""
     is_dense = isinstance(problem.x, np.ndarray)
     return problem.x if is_dense or rows is None else problem.x.tocsr()
 
 
 def _first_units(spec: NetworkSpec, rules: TrainingRules, batch_size: int) -> int:
-    """What Batches take as ``first_units``: none where features drop out, or BLAS has threads."""
+    """The argument ``first_units`` of Batches, which allows the bias trick.
+
+    It is 0, which forbids the trick, with dropout of the features or several BLAS threads.
+    """
     is_threaded = largest_product(spec.sizes, batch_size) >= THREADED_PRODUCT
     return 0 if rules.drops_features or is_threaded else spec.sizes[1]
 
 
 def _best_so_far(run: Run, params: np.ndarray) -> np.ndarray:
-    """The best validated parameters, or the latest where the score does not decide."""
+    """The parameters with the best validation score; without early stopping, the last ones."""
     return params if run.best_params is None else run.best_params
 
 
 def _params_to_keep(
     run: Run, state: TrainState, reason: StopReason
 ) -> tuple[np.ndarray, StopReason]:
-    """The parameters that become the model, and why training really stopped."""
+    """The parameters of the fitted model, and the reason why training stopped.
+
+    The reason is DIVERGED instead of the one given if the parameters are not finite.
+    """
     judged = run.best_validation_score is not None and run.best_validation_score > -inf
     params = _best_so_far(run, state.params)
-    # Interrupted before the first score: what was learnt so far is better than nothing.
+    # Interrupted before the first score: the last parameters are better than the initial ones.
     if reason is StopReason.INTERRUPTED and not judged:
         params = state.params
     if reason is not StopReason.DIVERGED and np.isfinite(params).all():
         return params, reason
     if judged and run.best_params is not None:
         return run.best_params, StopReason.DIVERGED
-    if (
-        not run.first_epoch_was_finite or run.safe_params is None
-    ):  # nothing better than before the call
+    if not run.first_epoch_was_finite or run.safe_params is None:
+        # No epoch ended with finite parameters.
         return np.full_like(params, nan), StopReason.DIVERGED
     return run.safe_params, StopReason.DIVERGED
 
 
 def _memory(settings: Settings, state: TrainState, rate: float) -> dict[str, Any]:
-    """What the next call needs to go on exactly, besides the public attributes."""
+    """What the next call needs to continue exactly, besides the public attributes."""
     return {
         "hidden_layer_sizes": settings.hidden_sizes,
         "solver": settings.optimizer.name,
         "layout": LAYOUT,
-        # Moments that are not finite would spoil every step to come.
+        # Moments that are not finite would make every later step non-finite.
         "optimizer": {} if state.runs[0].diverged else state.optimizer,
         "epoch": state.clock.epoch,
         "learning_rate_init": rate,

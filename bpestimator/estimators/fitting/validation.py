@@ -1,4 +1,4 @@
-"""Validation: rows that are not trained on, and what they say of a model."""
+"""Validation: hold rows out of training, and compute the score and the loss on them."""
 
 from __future__ import annotations
 
@@ -20,46 +20,59 @@ from bpestimator.training import Validation
 
 
 def hold_out(settings: Settings, problem: Problem) -> tuple[np.ndarray, HeldOut]:
-    """Split ``validation_fraction`` off: the rows to train on, and the others."""
+    """Split ``validation_fraction`` of the rows off for early stopping.
+
+    Returns
+    -------
+    rows : ndarray of int
+        The rows to train on.
+    held_out : HeldOut
+        The validation rows.
+
+    Raises
+    ------
+    ValueError
+        If either part would be too small, or has no row of positive weight.
+    """
     fraction, weight = settings.validation_fraction, problem.weight
     if fraction == 0:
         raise ValueError(
             "early_stopping=True needs a 'validation_fraction' above 0, such as 0.1. Got "
             f"{fraction!r}."
         )
-    everything = np.arange(problem.n_rows) if problem.rows is None else problem.rows
+    all_rows = np.arange(problem.n_rows) if problem.rows is None else problem.rows
     strata = problem.targets.strata(problem.encoded)
-    rows, others = train_test_split(
-        everything,
+    rows, validation_rows = train_test_split(
+        all_rows,
         random_state=problem.rng,
         test_size=fraction,
-        stratify=None if strata is None else strata[everything],
+        stratify=None if strata is None else strata[all_rows],
     )
-    if others.size < 2:
+    if validation_rows.size < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of "
-            f"your dataset. Got {others.size} of {everything.size} rows with "
+            f"your dataset. Got {validation_rows.size} of {all_rows.size} rows with "
             f"validation_fraction={fraction}."
         )
     if weight is not None:
-        _check_both_count(weight[rows], weight[others])
-    return rows, problem.take(others)
+        _check_weights_of_both(weight[rows], weight[validation_rows])
+    return rows, problem.take(validation_rows)
 
 
-def _check_both_count(of_training: np.ndarray, of_validation: np.ndarray) -> None:
+def _check_weights_of_both(of_training: np.ndarray, of_validation: np.ndarray) -> None:
     for name, weight, remedy in (
         ("training", of_training, "Decrease"),
         ("validation", of_validation, "Increase"),
     ):
         if not weight.any():
             raise ValueError(
-                f"No row of the {name} set counts: the weights of all {weight.size} are zero. "
-                f"{remedy} 'validation_fraction', or give more rows or classes a weight above 0."
+                f"All {weight.size} rows of the {name} set have weight 0. {remedy} "
+                "'validation_fraction', or give more rows or classes a weight above 0."
             )
 
 
 class Validator:
-    """Score and loss of the held-out rows, as a function of the parameters.
+    """Computes the score and the loss on the validation rows.
 
     Parameters
     ----------
@@ -67,7 +80,7 @@ class Validator:
     problem : Problem
     held_out : HeldOut
     model_at : callable
-        From parameters to an estimator fitted so far, which the user's scorer takes.
+        Takes parameters of shape (P,), returns a fitted estimator for the user's scorer.
     """
 
     def __init__(
@@ -79,13 +92,15 @@ class Validator:
     ) -> None:
         self._problem, self._held_out, self._model_at = problem, held_out, model_at
         self._scoring = settings.scoring
-        # All rows at once: in chunks, the last bit of a score could differ.
+        # Predicts all rows at once, since chunks could change the rounding of a score.
         self._predict = Predictor(held_out.x, problem.spec, problem.params.dtype)
         self._by_loss = isinstance(self._scoring, str) and self._scoring == "loss"
         by_default = self._scoring is None or self._by_loss
         self._scorer = None if by_default else get_scorer(self._scoring)
-        weigh = not by_default and held_out.weight is not None and _takes_weights(self._scorer)
-        self._weights = {"sample_weight": held_out.weight} if weigh else {}
+        takes_weights = (
+            not by_default and held_out.weight is not None and _takes_weights(self._scorer)
+        )
+        self._weights = {"sample_weight": held_out.weight} if takes_weights else {}
 
     def __call__(self, params: np.ndarray) -> Validation:
         problem, (_, _, encoded, weight) = self._problem, self._held_out
@@ -98,7 +113,7 @@ class Validator:
         return Validation(problem.targets.score(encoded, predictions, weight), loss)
 
     def _score(self, params: np.ndarray, predictions: np.ndarray) -> float:
-        """The score by the user's scorer; NaN for predictions that it could not take."""
+        """The score by the user's scorer; NaN for predictions that are not finite."""
         assert self._scorer is not None
         if not np.isfinite(predictions).all():
             return nan
@@ -108,7 +123,7 @@ class Validator:
             score = self._scorer(model, self._held_out.x, self._held_out.y, **self._weights)
         except (TypeError, ValueError) as error:
             if self._weights and is_scorer(self._scorer) and "sample_weight" in str(error):
-                self._weights = {}  # the metric within takes none
+                self._weights = {}  # its metric takes no weights
                 return self._score(params, predictions)
             if isinstance(error, TypeError):
                 raise
@@ -116,17 +131,20 @@ class Validator:
         with suppress(AttributeError, ValueError):
             score = score.item()
         if not isinstance(score, Real):
-            raise TypeError(f"{scoring} must return a number, more is better. Got {score!r}.")
+            raise TypeError(f"{scoring} must return a number; more is better. Got {score!r}.")
         return float(score)
 
 
 def is_scorer(scoring: Any) -> bool:
-    """Whether this is a scorer of scikit-learn rather than a function."""
+    """Whether ``scoring`` is a scorer object of scikit-learn rather than a plain function."""
     return hasattr(scoring, "get_metadata_routing")
 
 
 def _takes_weights(scoring: Any) -> bool:
-    """Whether a function takes weights; of a scorer, only its metric knows."""
+    """Whether a function takes ``sample_weight``.
+
+    True for a scorer object: only its metric decides, when it is called.
+    """
     if is_scorer(scoring):
         return True
     parameters = signature(scoring).parameters

@@ -1,7 +1,8 @@
-"""Parameters: what users may write, checked and resolved once into one frozen Settings."""
+"""Parameters: check what the user has set, and resolve it into one frozen Settings object."""
 
 from bpestimator.estimators.parameters.resolve import (
     activations_of,
+    batch_size_of,
     hidden_sizes,
     loss_of,
     output_activation_of,
@@ -21,6 +22,7 @@ __all__ = [
     "RegressorSettings",
     "Settings",
     "activations_of",
+    "batch_size_of",
     "hidden_sizes",
     "is_stochastic",
     "loss_of",

@@ -1,4 +1,4 @@
-"""Hints: what a user may have meant by a value that its rule refuses."""
+"""Hints: suggest an allowed value in place of one that is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bpestimator.estimators.parameters.rules import Declared, Rule
 
-# Names that other libraries use for what is called otherwise here.
+# Other names, common in other libraries and in papers, for what this package offers.
 OTHER_NAMES = {
     "sigmoid": "logistic",
     "swish": "silu",
@@ -28,7 +28,21 @@ OTHER_NAMES = {
 
 
 def hint(name: str, rule: Rule, value: Any) -> str:
-    """A sentence to add to the error of a parameter, with a leading space; or nothing."""
+    """A sentence to append to the error message of a parameter.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    rule : Rule
+    value : object
+        The value that the rule does not allow.
+
+    Returns
+    -------
+    str
+        With a leading space; empty without a suggestion.
+    """
     if name == "loss" and isinstance(value, (int, tuple, list)):
         return " Write hidden_layer_sizes=...: the first argument of a regressor is its loss."
     if isinstance(rule, Declared):

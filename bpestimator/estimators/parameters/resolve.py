@@ -1,4 +1,4 @@
-"""From what users write, names and numbers and objects, to what the network and training take."""
+"""Resolve: turn names and numbers that the user sets into the objects that training takes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from bpestimator.nn import (
 )
 from bpestimator.training import OPTIMIZERS, Dropout, Optimizer
 
+# batch_size='auto' means this many rows, as in scikit-learn, or all rows if there are fewer.
+AUTO_BATCH_SIZE = 200
+
 
 def hidden_sizes(value: Any) -> tuple[int, ...]:
     """``hidden_layer_sizes`` as a tuple."""
@@ -24,10 +27,16 @@ def hidden_sizes(value: Any) -> tuple[int, ...]:
 def activations_of(activation: Any, n_hidden: int) -> tuple[Activation, ...]:
     """The activation of each hidden layer.
 
+    Parameters
+    ----------
+    activation : str, Activation, or a list of these
+    n_hidden : int
+        The number of hidden layers.
+
     Raises
     ------
     ValueError
-        If a list has another length.
+        If a list does not have one activation per hidden layer.
     """
     if isinstance(activation, (str, Activation)):
         return (_activation(activation),) * n_hidden
@@ -44,7 +53,11 @@ def _activation(one: str | Activation) -> Activation:
 
 
 def init_gains(activation: Any, activations: Sequence[Activation]) -> list[float]:
-    """The initial gain of each layer; the output layer has that of the layer below."""
+    """The initial gain of each layer.
+
+    The output layer takes the gain of the last hidden layer; without hidden layers, that of
+    ``activation``, or of 'relu' if ``activation`` is a list.
+    """
     if activations:
         return [one.init_gain for one in (*activations, activations[-1])]
     is_one = isinstance(activation, (str, Activation))
@@ -52,17 +65,23 @@ def init_gains(activation: Any, activations: Sequence[Activation]) -> list[float
 
 
 def loss_of(loss: str | Loss, losses: Mapping[str, Loss]) -> Loss:
-    """The loss that a name among ``losses`` stands for; an object is one."""
+    """The loss: an object as it is, a name looked up in ``losses``."""
     return losses[loss] if isinstance(loss, str) else loss
 
 
 def output_activation_of(name: str, loss: Loss) -> Activation:
-    """What a regressor's raw outputs go through.
+    """The output activation of a regressor.
+
+    Parameters
+    ----------
+    name : str
+        'auto' takes the one that suits the loss.
+    loss : Loss
 
     Raises
     ------
     ValueError
-        If its values are outside the predictions that the loss takes.
+        If the output activation has values that the loss does not take as predictions.
     """
     if name == "auto":
         return loss.output_activation
@@ -76,14 +95,21 @@ def output_activation_of(name: str, loss: Loss) -> Activation:
         ]
         raise ValueError(
             f"loss={loss.name!r} needs predictions between {low:g} and {high:g}, but "
-            f"output_activation={name!r} gives some between {chosen.bounds[0]:g} "
+            f"output_activation={name!r} has values between {chosen.bounds[0]:g} "
             f"and {chosen.bounds[1]:g}. Choose 'auto', or one of {suitable}."
         )
     return Increasing(chosen) if loss.outputs_of(1) > 1 else chosen
 
 
 def optimizer_of(solver: Any, numbers: dict[str, Any]) -> Optimizer:
-    """The optimizer that ``solver`` names, with those of the estimator's numbers that it has."""
+    """The optimizer: an object as it is, a name with the estimator's hyperparameters.
+
+    Parameters
+    ----------
+    solver : str or Optimizer
+    numbers : dict
+        The hyperparameters that the estimator has, by name; an optimizer takes those it needs.
+    """
     if isinstance(solver, Optimizer):
         return solver
     kind = OPTIMIZERS[solver]
@@ -91,12 +117,20 @@ def optimizer_of(solver: Any, numbers: dict[str, Any]) -> Optimizer:
 
 
 def dropout_of(rates: Any, n_hidden: int) -> Dropout | None:
-    """What training leaves out; None where nothing is.
+    """The dropout of each layer; None if every rate is 0.
+
+    Parameters
+    ----------
+    rates : float or list of float
+        One rate for all hidden layers, or a list with one rate per hidden layer, which may have
+        the rate of the features in front.
+    n_hidden : int
+        The number of hidden layers.
 
     Raises
     ------
     ValueError
-        If a list has neither a rate per hidden layer nor one more.
+        If a list has another length.
     """
     if not is_list(rates):
         each = (0.0, *[float(rates)] * n_hidden)
@@ -105,7 +139,13 @@ def dropout_of(rates: Any, n_hidden: int) -> Dropout | None:
     else:
         raise ValueError(
             f"dropout={rates!r} has {len(rates)} rates for {n_hidden} hidden layers: "
-            "give one per hidden layer, or one more, the features' first, or one for all."
+            "give one per hidden layer, or the rate of the features and then these, or one number "
+            "for all hidden layers."
         )
     dropout = Dropout(each)
     return dropout if dropout.is_on else None
+
+
+def batch_size_of(batch_size: int | str, n_rows: int) -> int:
+    """The rows of a batch, for the parameter ``batch_size`` and ``n_rows`` training rows."""
+    return min(AUTO_BATCH_SIZE if isinstance(batch_size, str) else int(batch_size), n_rows)

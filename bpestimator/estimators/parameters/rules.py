@@ -1,4 +1,4 @@
-"""Rules: what a parameter may be, and how to say so."""
+"""Rules: which values a parameter may have, and the words for it in error messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from sklearn.metrics import get_scorer_names
 
 
 def is_list(value: Any) -> bool:
-    """Whether a value is several in a row, which an array of no dimension is not."""
+    """Whether a value is a list, another collection, or an array of at least one dimension.
+
+    Strings and mappings are not lists.
+    """
     if isinstance(value, np.ndarray):
         return value.ndim > 0
     return isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
@@ -24,21 +27,24 @@ def _is_flag(value: Any) -> bool:
 
 
 class Rule:
-    """What a parameter may be; ``str`` of it completes "must be ..."."""
+    """Which values a parameter may have. ``str(rule)`` completes the sentence "must be ..."."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that are allowed."""
+        """The strings that are allowed."""
         return ()
 
     def allows(self, value: Any) -> bool:
-        """Whether a value keeps the rule."""
+        """Whether the rule allows a value."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Number(Rule):
-    """A number of one kind in an interval; infinity only where it is among ``also``."""
+    """A number of one kind in an interval, or one of the values ``also``.
+
+    Infinity is allowed only if ``also`` has it.
+    """
 
     kind: Any
     low: float
@@ -69,7 +75,7 @@ class Number(Rule):
 
 @dataclass(frozen=True)
 class Choice(Rule):
-    """One of some words."""
+    """One of several strings."""
 
     names: tuple[str, ...]
 
@@ -97,7 +103,7 @@ class Flag(Rule):
 
 @dataclass(frozen=True)
 class Verbosity(Rule):
-    """True, False, or a level."""
+    """True, False, or a level of at least 0."""
 
     def allows(self, value: Any) -> bool:
         return _is_flag(value) or (isinstance(value, Integral) and int(value) >= 0)
@@ -138,7 +144,7 @@ class LayerSizes(Rule):
 
 @dataclass(frozen=True)
 class Scoring(Rule):
-    """A scorer of scikit-learn, or the loss."""
+    """None, the name of a scorer of scikit-learn, a callable, or 'loss'."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -156,7 +162,7 @@ class Scoring(Rule):
 
 @dataclass(frozen=True)
 class DropoutRates(Rule):
-    """A rate, or a list of them."""
+    """A dropout rate, or a list of dropout rates."""
 
     def allows(self, value: Any) -> bool:
         one = Number(Real, 0, 1)
@@ -166,18 +172,31 @@ class DropoutRates(Rule):
 
     def __str__(self) -> str:
         return (
-            "a float in the range [0, 1), or a list of such, one per hidden layer, which may have "
-            "one more at its front for the features"
+            "a float in the range [0, 1), or a list of such, one per hidden layer, or one for the "
+            "features and then one per hidden layer"
         )
 
 
 @dataclass(frozen=True)
 class Declared(Rule):
-    """A name, a declared object, or, where ``per_layer``, a list of these.
+    """A name, or an object of this package.
 
-    Where some objects of a kind are not suitable, ``refused`` holds their types. ``own`` says how
-    to write a function of one's own, ``number`` whether a constant is allowed in place of an
-    object.
+    Attributes
+    ----------
+    names : tuple of str
+        The names that are allowed.
+    kind : type
+        The base class of the objects.
+    example : str
+        An object, as the user writes it.
+    own : str
+        How the user writes an object with a function of their own; empty if there is no such.
+    per_layer : bool
+        Whether a list, with one name or object per hidden layer, is allowed too.
+    refused : tuple of type
+        Types of objects of ``kind`` that are not allowed.
+    number : Number or None
+        The rule of a number in place of an object; None if no number is allowed.
     """
 
     names: tuple[str, ...]
@@ -202,7 +221,7 @@ class Declared(Rule):
     def _is_one(self, value: Any) -> bool:
         if isinstance(value, str):
             return value in self.words
-        # An instance of the base class declares what its subclasses define.
+        # The base class is abstract: an instance of it cannot train.
         is_declared = isinstance(value, self.kind) and type(value) is not self.kind
         return is_declared and not isinstance(value, self.refused)
 
@@ -218,7 +237,7 @@ class Declared(Rule):
 
 @dataclass(frozen=True)
 class ClassWeight(Rule):
-    """How much each class counts."""
+    """The weight of each class: None, 'balanced', a dict, or a list of dicts."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -226,12 +245,12 @@ class ClassWeight(Rule):
 
     def allows(self, value: Any) -> bool:
         if isinstance(value, list):
-            return all(isinstance(one, Mapping) and self._all_count(one) for one in value)
+            return all(isinstance(one, Mapping) and self._all_allowed(one) for one in value)
         if isinstance(value, Mapping):
-            return self._all_count(value)
+            return self._all_allowed(value)
         return value is None or (isinstance(value, str) and value in self.words)
 
-    def _all_count(self, weights: Mapping[Any, Any]) -> bool:
+    def _all_allowed(self, weights: Mapping[Any, Any]) -> bool:
         return all(Number(Real, 0).allows(weight) for weight in weights.values())
 
     def __str__(self) -> str:

@@ -1,9 +1,12 @@
 """Settings: the parameters of an estimator, checked once, before anything is computed.
 
-A parameter is one field here. Its rule says which values are allowed; ``stackable`` says whether
-networks that differ in it may train as one array (see :mod:`bpestimator.lockstep`);
-``shapes_start`` whether their targets, initial weights or random numbers then differ;
-``unused_by_lbfgs`` says for which values 'lbfgs' warns that it does not use the parameter.
+Each parameter is one field of a Settings class. The metadata of the field are
+
+- ``rule``: which values are allowed;
+- ``stackable``: whether networks that differ in it may train as one array, see
+  :mod:`bpestimator.lockstep`;
+- ``shapes_start``: whether such networks differ in targets, initial weights or random numbers;
+- ``unused_by_lbfgs``: for which values 'lbfgs' warns that it does not use the parameter.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ from bpestimator.training import (
     TrainingRules,
 )
 
-# scikit-learn's own schedules: its MLP, too, ignores them under 'lbfgs' and does not warn.
+# The schedules that scikit-learn has: its MLP, too, ignores them with 'lbfgs' and does not warn.
 UNUSED_WITHOUT_WARNING = ("constant", "invscaling", "adaptive")
 
 Self = TypeVar("Self", bound="Settings")
@@ -70,7 +73,7 @@ def _is_set(value: Any) -> bool:
     return value is not None
 
 
-def _drops(value: Any) -> bool:
+def _has_dropout(value: Any) -> bool:
     return any(value) if is_list(value) else bool(value)
 
 
@@ -81,7 +84,7 @@ def parameter(
     shapes_start: bool = False,
     unused_by_lbfgs: Callable[[Any], bool] = _never,
 ) -> Any:
-    """A field of Settings, see the module's docstring."""
+    """A field of Settings. The docstring of this module explains the arguments."""
     return field(
         metadata={
             "rule": rule,
@@ -101,9 +104,9 @@ def _loss_rule(table: Mapping[str, Loss], example: str) -> Declared:
 
 @dataclass(frozen=True)
 class Settings:
-    """The parameters that both estimators have, and what they stand for.
+    """The parameters that both estimators have.
 
-    Fields hold what the user wrote; properties resolve it.
+    Fields hold what the user has set. Properties and methods return what that resolves to.
     """
 
     hidden_layer_sizes: Any = parameter(LayerSizes())
@@ -152,7 +155,7 @@ class Settings:
     epsilon: Any = parameter(Number(Real, 0, closed="neither"), stackable=True)
     n_iter_no_change: Any = parameter(Number(Integral, 1, also=(inf,)))
     max_fun: Any = parameter(Number(Integral, 1))
-    dropout: Any = parameter(DropoutRates(), stackable=True, unused_by_lbfgs=_drops)
+    dropout: Any = parameter(DropoutRates(), stackable=True, unused_by_lbfgs=_has_dropout)
     weight_init: Any = parameter(Declared(tuple(INITIALIZERS), Initializer, "Orthogonal(gain=1.4)"))
     max_grad_norm: Any = parameter(
         Number(Real, 0, closed="neither", also=(None,)), stackable=True, unused_by_lbfgs=_is_set
@@ -172,8 +175,8 @@ class Settings:
         Raises
         ------
         InvalidParameterError
-            For the first parameter that breaks its rule, or that an object with a number of its
-            own would overrule.
+            For the first parameter that its rule does not allow, or that would be ignored because
+            a solver or schedule object sets the same hyperparameter.
         """
         kind: Any = cls
         given = {}
@@ -190,7 +193,7 @@ class Settings:
         return settings
 
     def _check_nothing_is_overruled(self, chooser: str) -> None:
-        """InvalidParameterError for a number beside an object that has that number itself."""
+        """InvalidParameterError for a parameter that an object would overrule."""
         chosen = getattr(self, chooser)
         if not hasattr(chosen, "from_parameters"):
             return
@@ -199,13 +202,13 @@ class Settings:
             value, own = getattr(self, name), getattr(chosen, own_name)
             if value not in (own, defaults[own_name]):
                 raise InvalidParameterError(
-                    f"{name}={value!r} would be ignored: {chooser}={chosen!r} has a number of its "
-                    f"own. Write {type(chosen).__name__}({own_name}={value!r}), or set "
+                    f"{name}={value!r} would be ignored: {chooser}={chosen!r} sets it, too. "
+                    f"Write {type(chosen).__name__}({own_name}={value!r}), or set "
                     f"{chooser}={chosen.name!r} to have {name} take effect."
                 )
 
     def unused_by_lbfgs(self) -> list[str]:
-        """The parameters that 'lbfgs' does not use although the user has set them."""
+        """The parameters that the user has set although 'lbfgs' does not use them."""
         return [
             one.name
             for one in fields(self)
@@ -229,12 +232,15 @@ class Settings:
 
     @property
     def initializer(self) -> Initializer:
-        """How the initial weights are drawn."""
+        """The initializer of the weights."""
         return INITIALIZERS[self.weight_init] if _is_word(self.weight_init) else self.weight_init
 
     @property
     def loss_object(self) -> Loss:
-        """The loss, before the targets have chosen between its forms."""
+        """The loss, in its general form.
+
+        For y with two classes or several labels, the targets replace it by its binary form.
+        """
         return resolve.loss_of(self.loss, self.losses)
 
     # Training.
@@ -246,10 +252,10 @@ class Settings:
 
     @cached_property
     def optimizer(self) -> Optimizer:
-        """The optimizer; a name takes the estimator's numbers.
+        """The optimizer, with the estimator's hyperparameters if the user has set a name.
 
-        They become Python's: a NumPy scalar of another type would change the last bits of every
-        step.
+        The hyperparameters become Python numbers: a NumPy scalar of another type would change the
+        rounding of every step.
         """
         numbers = {
             name: float(getattr(self, name)) for name in ("momentum", "beta_1", "beta_2", "epsilon")
@@ -259,7 +265,7 @@ class Settings:
 
     @cached_property
     def schedule(self) -> Schedule:
-        """What shapes the initial learning rate."""
+        """The schedule of the learning rate."""
         if isinstance(self.learning_rate, Schedule):
             return self.learning_rate
         kind = SCHEDULES[self.learning_rate] if _is_word(self.learning_rate) else Constant
@@ -274,37 +280,57 @@ class Settings:
 
     @property
     def initial_rate(self) -> float | None:
-        """The initial learning rate; None where it is to be found."""
+        """The initial learning rate; None if it is 'auto'."""
         value = getattr(self, self.rate_name)
         return None if _is_word(value) else float(value)
 
     def check_schedule(self, *, incremental: bool) -> None:
-        """ValueError if training has no end that the schedule needs, or is too short for it."""
+        """Check that the schedule suits the number of epochs.
+
+        Raises
+        ------
+        ValueError
+            If the schedule needs a last epoch, which ``partial_fit`` does not have, or more epochs.
+        """
         if self.schedule.needs_horizon and incremental:
             raise ValueError(
                 f"learning_rate={self.learning_rate!r} must know when training ends, which "
-                "partial_fit does not. Use fit, or a schedule such as 'constant', 'invscaling' or "
-                "'exponential'."
+                "partial_fit cannot know. Use fit, or a schedule such as 'constant', 'invscaling' "
+                "or 'exponential'."
             )
         if not incremental:
             self.schedule.check_length(int(self.max_iter))
 
     @property
     def penalty(self) -> L2:
-        """The penalty of the weights."""
+        """The penalty on the weights."""
         return L2(float(self.alpha))
 
     @property
     def max_seconds(self) -> float:
-        """How long training may take; infinite where there is no limit."""
+        """The time limit of training; infinite if there is none."""
         return inf if self.max_time is None else float(self.max_time)
 
     def dropout_of(self, n_hidden: int) -> Dropout | None:
-        """What training leaves out; None where nothing is, ValueError for rates that do not fit."""
+        """The dropout of ``n_hidden`` layers, or None; ValueError for a list of another length."""
         return resolve.dropout_of(self.dropout, n_hidden)
 
     def rules(self, n_hidden: int, *, incremental: bool = False) -> TrainingRules:
-        """How to train, batch by batch; ValueError for what does not fit together."""
+        """The rules of stochastic training.
+
+        Parameters
+        ----------
+        n_hidden : int
+            The number of hidden layers.
+        incremental : bool, default=False
+            Whether ``partial_fit`` trains.
+
+        Raises
+        ------
+        ValueError
+            For a schedule that does not suit the number of epochs, or dropout rates that do not
+            match the layers.
+        """
         self.check_schedule(incremental=incremental)
         return TrainingRules(
             optimizer=self.optimizer,
@@ -321,14 +347,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class RegressorSettings(Settings):
-    """The parameters of a regressor."""
+    """The parameters of BackpropRegressor."""
 
     output_activation: Any = parameter(Choice(("auto", *OUTPUT_ACTIVATIONS)))
 
 
 @dataclass(frozen=True)
 class ClassifierSettings(Settings):
-    """The parameters of a classifier."""
+    """The parameters of BackpropClassifier."""
 
     loss: Any = parameter(_loss_rule(CLASSIFICATION_LOSSES, "Focal(gamma=1.5)"))
     class_weight: Any = parameter(ClassWeight())
@@ -344,18 +370,18 @@ def is_stochastic(solver: Any) -> bool:
 
 
 def stochastic_solvers() -> tuple[str, ...]:
-    """The names of the solvers that take a step for each batch."""
+    """The names of the stochastic solvers."""
     return tuple(OPTIMIZERS)
 
 
 def stackable_parameters(settings: Settings) -> set[str]:
-    """The parameters in which networks that train as one array may differ."""
+    """The names of the parameters in which networks that train as one array may differ."""
     return {one.name for one in fields(settings) if one.metadata["stackable"]}
 
 
 @lru_cache
 def _rules_of(kind: Any) -> list[tuple[str, Rule]]:
-    """The rule of each parameter; looked up once, as small fits notice the time."""
+    """The rule of each parameter, cached because the look-up costs a small fit noticeable time."""
     return [(one.name, one.metadata["rule"]) for one in fields(kind)]
 
 

@@ -1,4 +1,4 @@
-"""Targets: from what users call y to the numbers that a loss takes, and back."""
+"""Targets: encode y as the numbers that a loss takes, and decode predictions."""
 
 from bpestimator.estimators.targets.classes import ClassTargets, announced_classes, decode_classes
 from bpestimator.estimators.targets.numbers import NumberTargets, pinball_score

@@ -1,4 +1,4 @@
-"""Classes as targets: labels of one kind, or several labels that a row has or has not."""
+"""Classes as targets: binary, multiclass or multilabel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from bpestimator.estimators.parameters import ClassifierSettings
 from bpestimator.estimators.targets.scores import accuracy
-from bpestimator.estimators.targets.targets import Targets
+from bpestimator.estimators.targets.targets import Targets, dense
 from bpestimator.estimators.targets.weights import class_weights, combined
 from bpestimator.nn import ALL_OUTPUT_ACTIVATIONS
 
@@ -22,18 +22,19 @@ MULTILABEL = "multilabel-indicator"
 class ClassTargets(Targets):
     """Classes, encoded as the loss takes them.
 
-    The targets are 1 for a row's class and 0 for the others: of shape (n, 1) for one or two
-    classes, (n, labels) for multilabel y, (n, classes) for more classes, for which a loss may
-    take integer labels instead. Smoothing by s turns them into 1 - s + s / k and s / k, for k
-    classes (2 for each output of one or two classes, and for each label).
+    The targets are 1 for a row's class and 0 for the others. Their shape is (n, 1) for one or two
+    classes, (n, labels) for multilabel y, and (n, classes) for more classes; a loss for more
+    classes may take integer labels of shape (n,) instead. Smoothing by s turns 1 into 1 - s + s / k
+    and 0 into s / k, where k is the number of classes (2 for one or two classes, and for each
+    label).
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
-        Sorted; the columns' numbers where y is multilabel.
+        Sorted; for multilabel y, the column numbers.
     multilabel : bool
     is_sparse : bool
-        Whether y was a sparse matrix.
+        Whether y is a sparse matrix.
     label_smoothing : float
     class_weight : dict, list of dict, str or None
     """
@@ -48,13 +49,21 @@ class ClassTargets(Targets):
     def of(
         cls, y: Any, settings: ClassifierSettings, classes: np.ndarray | None, *, same: bool
     ) -> ClassTargets:
-        """The targets of a y whose classes are among ``classes``, where these are known.
+        """The targets of y.
+
+        Parameters
+        ----------
+        y : ndarray or sparse matrix
+        settings : ClassifierSettings
+        classes : ndarray of shape (n_classes,) or None
+            All classes, if they are known; None takes them from y.
+        same : bool
+            Whether every one of ``classes`` must occur in y.
 
         Raises
         ------
         ValueError
-            For a y that is no classes, or has one outside ``classes``; if ``same``, also unless
-            all of them occur.
+            For a y that does not hold classes, or that has classes which are not allowed.
         """
         kind = kind_of(y)
         found = classes_of(y, kind)
@@ -64,7 +73,7 @@ class ClassTargets(Targets):
         n_outputs, out_activation = len(classes), "softmax"
         smoothing = float(settings.label_smoothing)
         if kind == MULTILABEL:
-            loss, out_activation = loss.binary, "logistic"
+            loss, n_outputs, out_activation = loss.binary, y.shape[1], "logistic"
         elif len(classes) <= 2:
             loss, n_outputs, out_activation = loss.binary, 1, "logistic"
         elif smoothing or not loss.takes_labels:
@@ -90,10 +99,10 @@ class ClassTargets(Targets):
 
     def encode(self, y: Any, dtype: Any) -> np.ndarray:
         if self.multilabel:
-            encoded = (_dense(y) != 0).astype(dtype)
+            encoded = (dense(y) != 0).astype(dtype)
         elif not self._is_softmax:
-            is_second = np.zeros(len(y)) if len(self.classes) == 1 else y == self.classes[1]
-            encoded = is_second.astype(dtype).reshape(-1, 1)
+            is_second_class = np.zeros(len(y)) if len(self.classes) == 1 else y == self.classes[1]
+            encoded = is_second_class.astype(dtype).reshape(-1, 1)
         else:
             labels = np.searchsorted(self.classes, y)
             if self.loss.takes_labels:
@@ -108,13 +117,16 @@ class ClassTargets(Targets):
         kind = kind_of(y)
         found = classes_of(y, kind)
         if np.setdiff1d(found, self.classes).size:
-            raise ValueError(f"y_val has classes {found}, but y has only {self.classes}.")
+            raise ValueError(
+                f"y_val has classes {found}, but y has only {self.classes}. Leave out the rows of "
+                "y_val with other classes."
+            )
         n_labels = [y.shape[1] if kind == MULTILABEL else 0]
         n_labels.append(self.n_outputs if self.multilabel else 0)
         if n_labels[0] != n_labels[1]:
             raise ValueError(
                 f"y_val has {n_labels[0]} columns of labels, but y has {n_labels[1]}: pass both "
-                "in one form."
+                "with the same labels."
             )
 
     def weights(
@@ -137,7 +149,7 @@ class ClassTargets(Targets):
         return accuracy(self._codes(encoded), predicted, weight)
 
     def _codes(self, encoded: np.ndarray) -> np.ndarray:
-        """The integer labels that encoded targets stand for; 0 and 1 where they are logistic."""
+        """The class numbers of encoded targets; 0 or 1 for each output of a logistic network."""
         if encoded.ndim == 1:
             return encoded
         if self._is_softmax:
@@ -147,7 +159,18 @@ class ClassTargets(Targets):
 
 
 def kind_of(y: Any) -> str:
-    """'binary', 'multiclass' or 'multilabel-indicator'; ValueError for any other target."""
+    """The kind of target, in scikit-learn's terms.
+
+    Returns
+    -------
+    str
+        'binary', 'multiclass' or 'multilabel-indicator'.
+
+    Raises
+    ------
+    ValueError
+        For any other kind.
+    """
     kind = type_of_target(y, input_name="y")
     if "multioutput" in kind:
         raise ValueError(
@@ -155,23 +178,29 @@ def kind_of(y: Any) -> str:
             "one classifier per output, for instance with "
             "sklearn.multioutput.MultiOutputClassifier."
         )
-    if kind not in ("binary", "multiclass", "multilabel-indicator"):
-        check_classification_targets(y)  # raises, and says what else y might be
+    if kind not in ("binary", "multiclass", MULTILABEL):
+        check_classification_targets(y)  # raises an error that suggests what y is
     return str(kind)
 
 
 def classes_of(y: Any, kind: str) -> np.ndarray:
-    """The sorted classes of y; the columns' numbers where y is multilabel."""
-    if kind == "multilabel-indicator":
+    """The sorted classes of y; for multilabel y, the column numbers."""
+    if kind == MULTILABEL:
         return np.arange(y.shape[1])
     classes = np.unique(y)
-    # Strings come out as NumPy's, no longer than they are, as from unique_labels, which
-    # partial_fit's classes pass.
+    # Strings become a NumPy array of the shortest string type. So does unique_labels, which
+    # the classes of partial_fit go through.
     return np.array(classes.tolist()) if classes.dtype.kind in "OU" else classes
 
 
 def check_classes(found: np.ndarray, classes: np.ndarray, *, same: bool) -> None:
-    """ValueError if a class was found outside ``classes``, or not just those if ``same``."""
+    """Check the classes of y against the known classes.
+
+    Raises
+    ------
+    ValueError
+        If y has a class that is not in ``classes``; with ``same``, also if one does not occur.
+    """
     if same and set(found) != set(classes):
         raise ValueError(
             "warm_start can only be used where `y` has the same classes as in the previous "
@@ -185,18 +214,25 @@ def check_classes(found: np.ndarray, classes: np.ndarray, *, same: bool) -> None
 
 
 def announced_classes(classes: Any, known: np.ndarray | None) -> np.ndarray:
-    """The classes that ``partial_fit`` is told of, which later calls may repeat.
+    """The classes of a network that ``partial_fit`` trains.
+
+    Parameters
+    ----------
+    classes : array-like or None
+        As the user passed them: needed in the first call, optional in later ones.
+    known : ndarray of shape (n_classes,) or None
+        The classes of earlier calls.
 
     Raises
     ------
     ValueError
-        If the first call names none, or a later one names others.
+        If the first call passes no classes, or a later call passes other classes.
     """
     if known is None:
         if classes is None:
             raise ValueError(
-                "classes must be passed on the first call to partial_fit: every class there "
-                "will ever be, such as classes=np.unique(y_all)."
+                "classes must be passed on the first call to partial_fit. Pass every class that "
+                "occurs in any chunk, such as classes=np.unique(y_all)."
             )
         return unique_labels(classes)
     if classes is not None and not np.array_equal(known, unique_labels(classes)):
@@ -207,14 +243,23 @@ def announced_classes(classes: Any, known: np.ndarray | None) -> np.ndarray:
 
 
 def decode_classes(predictions: np.ndarray, classes: np.ndarray, out_activation: str) -> np.ndarray:
-    """The classes that probabilities of shape (n, outputs) speak for."""
+    """The predicted classes.
+
+    Parameters
+    ----------
+    predictions : ndarray of shape (n, outputs)
+        Probabilities.
+    classes : ndarray of shape (n_classes,)
+    out_activation : str
+        The name of the output activation: 'softmax' or 'logistic'.
+
+    Returns
+    -------
+    ndarray of shape (n,), or (n, labels) of 0 and 1 for multilabel predictions
+    """
     if out_activation == "softmax":
         return np.take(classes, predictions.argmax(axis=1))
     if predictions.shape[1] > 1:
         return (predictions > 0.5).astype(int)
-    likely = (predictions[:, 0] > 0.5) & (len(classes) > 1)
-    return classes.take(likely.astype(int))
-
-
-def _dense(y: Any) -> Any:
-    return y.toarray() if hasattr(y, "toarray") else y
+    is_second_class = (predictions[:, 0] > 0.5) & (len(classes) > 1)
+    return classes.take(is_second_class.astype(int))

@@ -247,7 +247,7 @@ def test_scorers_of_weights_fail_or_do_without():
 
 
 def test_a_score_that_is_none_and_a_scorer_that_cannot_score():
-    with pytest.raises(TypeError, match=r"must return a number, more is better\. Got None"):
+    with pytest.raises(TypeError, match=r"must return a number; more is better\. Got None"):
         classifier(scoring=lambda est, x, y: None).fit(X, Y, X_val=X_VAL, y_val=Y_VAL)
     rows, labels = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match="scoring='roc_auc' cannot score the validation set: "):
@@ -257,10 +257,10 @@ def test_a_score_that_is_none_and_a_scorer_that_cannot_score():
 def test_a_part_in_which_no_row_counts_is_refused():
     told = set()
     for weight in np.eye(len(Z))[:40]:  # a single row counts: in one part or in the other
-        with pytest.raises(ValueError, match="No row of the ") as caught:
+        with pytest.raises(ValueError, match="rows of the ") as caught:
             regressor(early_stopping=True).fit(ROWS, Z, sample_weight=weight)
         told.add(re.sub("[0-9]+", "#", str(caught.value)).partition(", or")[0])
-    rule = "No row of the {} set counts: the weights of all # are zero. {} 'validation_fraction'"
+    rule = "All # rows of the {} set have weight #. {} 'validation_fraction'"
     assert told == {rule.format("training", "Decrease"), rule.format("validation", "Increase")}
 
 

@@ -224,7 +224,7 @@ def test_a_number_that_agrees_or_does_not_matter(params, same):
 @pytest.mark.parametrize("name", ["cosine", "one_cycle", "coslog4"])
 def test_a_schedule_that_has_come_to_its_end_says_so(name):
     net = BackpropRegressor(learning_rate=name, max_iter=5, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=f"'{name}' has come to its end, at a rate of"):
+    with pytest.warns(ConvergenceWarning, match=f"'{name}' has reached its end, at a rate of"):
         net.fit(X, Y)
 
 

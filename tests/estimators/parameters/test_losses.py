@@ -266,7 +266,7 @@ def test_every_output_activation_bounds_predictions_and_learns(name):
 
 def test_targets_out_of_reach_are_told():
     est = regressor(output_activation="logistic")
-    with pytest.warns(UserWarning, match=r"cannot all be reached.*between 0 and 1.*Scale y"):
+    with pytest.warns(UserWarning, match=r"cannot predict all targets.*between 0 and 1.*Scale y"):
         est.fit(X, X[:, 0])
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

@@ -139,4 +139,4 @@ def test_another_optimizer_begins_without_memory():
 def test_a_part_of_an_object_cannot_be_set(solver):
     with pytest.raises(AttributeError) as error:
         BackpropClassifier(solver=solver).set_params(solver__weight_decay=0.1)
-    assert "are set whole" in error.value.__notes__[0]
+    assert "Set the whole object" in error.value.__notes__[0]

@@ -104,7 +104,7 @@ def test_partial_fit_refuses_balanced_and_learns_nothing():
             r"labels that are not among the classes: \[7\]. The classes are \[0, 1, 2\]",
         ),
         ([{0: 1}], "class_weight must be 'balanced' or a dict"),
-        ({0: 0, 1: 0, 2: 0}, "leaves no row that counts"),
+        ({0: 0, 1: 0, 2: 0}, "Every row has weight 0"),
     ],
 )
 def test_errors(class_weight, message):
@@ -141,5 +141,5 @@ def test_grid_search():
 def test_a_validation_set_without_weight_says_so():
     rare = (np.arange(300) < 4).astype(int)
     est = model(class_weight={0: 0, 1: 1}, early_stopping=True, max_iter=30)
-    with pytest.raises(ValueError, match="No row of the validation set counts"):
+    with pytest.raises(ValueError, match="rows of the validation set have weight 0"):
         est.fit(X, rare)
