@@ -66,13 +66,18 @@ def plan(requests: Sequence[FitRequest], n_jobs: int = 1) -> Plan:
 
 
 def _split_group(requests: Sequence[FitRequest], group: list[int], n_parts: int) -> list[list[int]]:
-    """Split a group into parts, between sets of rows if there are enough sets, else within them."""
+    """Split a group into parts of equal size, which end between sets of rows where they can.
+
+    Requests on the same sparse rows stay together, since they cannot train with others; so do
+    those whose rows pass through steps before the network, which are fitted once.
+    """
     if n_parts <= 1:
         return [group]
     same_rows = by_rows(requests, group)
-    if n_parts > len(same_rows):
-        in_order = list(chain(*same_rows))
-        return [part.tolist() for part in np.array_split(in_order, n_parts)]
+    first = requests[group[0]]
+    is_nested = network_of(first.estimator) is not first.estimator
+    if n_parts > len(same_rows) or not (is_nested or hasattr(first.data.X, "tocsr")):
+        return [part.tolist() for part in np.array_split(list(chain(*same_rows)), n_parts)]
     parts = np.array_split(np.arange(len(same_rows)), n_parts)
     split = [list(chain(*(same_rows[place] for place in part))) for part in parts]
     return split if min(map(len, split)) >= SMALLEST_GROUP else [group]

@@ -1,12 +1,16 @@
 """How groups are shared among processes."""
 
+from dataclasses import replace
 from itertools import chain
 
 import joblib
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from bpestimator import BackpropRegressor
 from bpestimator.lockstep import Data, FitRequest, jobs, plan, run
@@ -41,8 +45,28 @@ def test_more_processes_than_folds_have_work_too(long, n_jobs, n_shares):
     assert min(map(len, planned.jobs)) >= 3
 
 
-def test_folds_are_kept_whole_where_there_are_enough(long):
+def test_processes_have_equal_shares(long):
+    assert sorted(map(len, plan(grid(), 2).jobs)) == [12, 13]
+    for job in plan(grid(), 5).jobs:
+        assert len({id(grid_rows) for grid_rows in rows_of(job)}) == 1  # a fold each
+
+
+def rows_of(job):
     requests = grid()
+    return [requests[number].rows for number in job]
+
+
+@pytest.mark.parametrize("kind", ["sparse", "in a Pipeline"])
+def test_folds_are_kept_whole_where_they_are_prepared(long, kind):
+    requests = grid()
+    if kind == "sparse":
+        data = Data(sp.csr_array(X), DATA.y)
+        requests = [replace(request, data=data) for request in requests]
+    else:
+        requests = [
+            replace(request, estimator=make_pipeline(StandardScaler(), request.estimator))
+            for request in requests
+        ]
     for job in plan(requests, 2).jobs:
         folds = {id(requests[number].rows) for number in job}
         assert len(job) == 5 * len(folds)
