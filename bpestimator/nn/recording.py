@@ -77,30 +77,36 @@ class Computation:
     ----------
     function : callable
         What to compute, of the arguments that follow; all its calls are recorded ones.
+    repeats : bool, default=True
+        Whether it will be computed more than once: else there is nothing to record.
 
     Attributes
     ----------
+    calls : list of callable, or None
+        The recorded calls; None before there are any.
     replays : bool
         Set it to False on the class to have everything computed anew each time, for a debugger.
     """
 
     replays: ClassVar[bool] = True
 
-    def __init__(self, function: Callable[..., None], *args: Any) -> None:
+    def __init__(self, function: Callable[..., None], *args: Any, repeats: bool = True) -> None:
         self._compute: Call | None = partial(function, *args)
-        self._calls: list[Call] = []
+        self._repeats = repeats
+        self.calls: list[Call] | None = None
 
     def __call__(self) -> None:
-        if self._compute is None:
-            for each in self._calls:  # as play does, one Python call less a step
-                each()
+        if self.calls is not None:
+            play(self.calls)
+            return
+        assert self._compute is not None
+        if not (self.replays and self._repeats):
+            self._compute()
             return
         with recording() as calls:
             self._compute()
-        if self.replays:
-            # ``_compute`` may refer back to this object: such a cycle would keep all buffers in
-            # memory.
-            self._calls, self._compute = calls, None
+        # ``_compute`` may refer back to this object: such a cycle would keep all buffers in memory.
+        self.calls, self._compute = calls, None
 
 
 def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

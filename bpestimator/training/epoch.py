@@ -64,6 +64,7 @@ class EpochTrainer:
         self._objective = Objective(spec, state.params, rules.penalty, rules.dropout, generators)
         self._diagnostics = Diagnostics(self._objective) if rules.diagnostics else None
         self._stepper = Stepper(self._objective, rules, state, self._diagnostics)
+        self._repeats = rules.max_epochs > 1 or batches.n_rows >= 2 * batches.block_size
         lead, dtype = state.params.shape[:-1], state.params.dtype
         n_terms, n_layers = spec.loss.n_terms(spec.sizes[-1]), len(spec.sizes) - 1
         self._terms = empty_buffer((*lead, batches.block_size, n_terms), dtype)
@@ -79,7 +80,11 @@ class EpochTrainer:
         of_each = list(zip(batches, pairwise(starts), strict=True))
         steps = [
             Computation(
-                self._stepper.train_on, batch, self._terms[..., start:end, :], norms[..., k]
+                self._stepper.train_on,
+                batch,
+                self._terms[..., start:end, :],
+                norms[..., k],
+                repeats=self._repeats,
             )
             for k, (batch, (start, end)) in enumerate(of_each)
         ]
@@ -122,7 +127,11 @@ class EpochTrainer:
                 if per_step:
                     self._set_rate(state.clock.at(taken, n_steps))
                     taken += 1
-                step()
+                if step.calls is None:
+                    step()
+                    continue
+                for each in step.calls:  # as step does; small networks notice two Python calls
+                    each()
             for group in block.groups:
                 losses.append(self._losses_of(group))
         n_rows = self._batches.n_rows_of_models

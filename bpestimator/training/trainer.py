@@ -86,7 +86,7 @@ def train(
     StopReason
     """
     models = _Models(state, rules, validate, log, stopped_states)
-    hooks = _Hooks(listener)
+    hooks = None if listener is None else _Hooks(listener)
     enough = len(state.runs) if enough is None else enough
     start = perf_counter()
     try:
@@ -104,7 +104,7 @@ def train(
 def _epochs(
     trainer: EpochTrainer,
     models: _Models,
-    hooks: _Hooks,
+    hooks: _Hooks | None,
     rules: TrainingRules,
     enough: int,
     start: float,
@@ -112,12 +112,13 @@ def _epochs(
     """Train epoch after epoch; the reason why that ends."""
     now = start
     for _ in range(rules.max_epochs):
-        hooks.begin_epoch()
+        if hooks is not None:
+            hooks.begin_epoch()
         models.begin_epoch()
         losses = trainer.epoch()
         began, now = now, perf_counter()
         models.end_epoch(losses, trainer.rates(), now - began, trainer.measures())
-        if hooks.end_epoch():
+        if hooks is not None and hooks.end_epoch():
             return StopReason.CALLBACK
         if len(models.kept_parameters) >= enough:
             return StopReason.DIVERGED if models.all_diverged() else StopReason.CONVERGED
@@ -230,20 +231,11 @@ def _validate_and_decide(model: _Model, rules: TrainingRules, log: Log | None) -
 
 
 class _Hooks:
-    """The hooks of a listener, which may be None."""
+    """The hooks of a listener, which run with NumPy's usual buffer size."""
 
-    def __init__(self, listener: Listener | None) -> None:
-        self._begin = self._end = None
-        if listener is not None:
-            self._begin = _with_usual_buffer(listener.begin_epoch)
-            self._end = _with_usual_buffer(listener.end_epoch)
-
-    def begin_epoch(self) -> None:
-        if self._begin is not None:
-            self._begin()
-
-    def end_epoch(self) -> bool:
-        return self._end is not None and bool(self._end())
+    def __init__(self, listener: Listener) -> None:
+        self.begin_epoch = _with_usual_buffer(listener.begin_epoch)
+        self.end_epoch = _with_usual_buffer(listener.end_epoch)
 
 
 @contextmanager
