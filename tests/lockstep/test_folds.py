@@ -12,7 +12,6 @@ from sklearn.model_selection import KFold
 from bpestimator import AdamW, BackpropClassifier, BackpropRegressor
 from bpestimator.lockstep import Alone, Data, FitRequest, Fitted, fit_requests
 from bpestimator.lockstep.requests import take
-from bpestimator.training import lockstep
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -27,20 +26,6 @@ WEIGHT = RNG.uniform(0.5, 2.0, 301)
 FOLDS = list(KFold(8, shuffle=True, random_state=0).split(X))
 FIXED = {"hidden_layer_sizes": (12, 7), "max_iter": 40, "learning_rate_init": 0.01}
 STOPPING = {"early_stopping": True, "n_iter_no_change": 3, "tol": 1e-3}
-
-
-@pytest.fixture
-def sizes(monkeypatch):
-    """How many models were in training, each time that a group was gathered."""
-    sizes = []
-    train = lockstep.train
-
-    def spied(spec, batches, rules, state, **others):
-        sizes.append(len(state.runs))
-        return train(spec, batches, rules, state, **others)
-
-    monkeypatch.setattr(lockstep, "train", spied)
-    return sizes
 
 
 def requests_of(net, y, weight=None, validates=True, X=X):

@@ -72,20 +72,6 @@ def assert_as_if_alone(folds):
     return [[fit.estimator for fit in fits_of_fold] for fits_of_fold in fits]
 
 
-@pytest.fixture
-def sizes(monkeypatch):
-    """How many models were in training, each time that a group was gathered."""
-    sizes = []
-    train = lockstep.train
-
-    def spied(spec, batches, rules, state, **others):
-        sizes.append(len(state.runs))
-        return train(spec, batches, rules, state, **others)
-
-    monkeypatch.setattr(lockstep, "train", spied)
-    return sizes
-
-
 SETTINGS = {
     **{f"solver {name}": {"solver": name} for name in OPTIMIZERS},
     "weight decay": {"solver": AdamW(weight_decay=0.3)},
