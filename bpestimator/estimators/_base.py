@@ -176,12 +176,23 @@ class BaseBackprop(CallbackSupportMixin, BaseEstimator):
             )
         continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
         call = Call(incremental, fresh=not continues)
-        train = type(self)._train_and_publish
+        arguments = (settings, call, X, y, sample_weight, classes, validation)
         if has_callbacks(self):
-            train = with_callbacks(train)
-        result = train(self, settings, call, X, y, sample_weight, classes, validation)
+            result = self._train_with_callbacks(*arguments)
+        else:
+            result = self._train_and_publish(*arguments)
         # Only now: a filter may turn a warning into an error, which must not discard the fit.
         warn(result.warnings)
+
+    def _train_with_callbacks(self, *arguments: Any) -> FitResult:
+        """As :meth:`_train_and_publish`, within the set-up and tear-down of the callbacks."""
+        before = self.__dict__.copy()
+        try:
+            result: FitResult = with_callbacks(type(self)._train_and_publish)(self, *arguments)
+        except BaseException:
+            self.__dict__ = before  # a last hook may raise when the attributes are set
+            raise
+        return result
 
     def _train_and_publish(
         self,

@@ -180,7 +180,20 @@ def kind_of(y: Any) -> str:
         )
     if kind not in ("binary", "multiclass", MULTILABEL):
         check_classification_targets(y)  # raises an error that suggests what y is
+    if kind == MULTILABEL:
+        _check_indicator(y)
     return str(kind)
+
+
+def _check_indicator(y: Any) -> None:
+    """ValueError if a label matrix holds anything but 0 and 1."""
+    values = np.unique(y.data if issparse(y) else y)
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            "A label matrix must hold 1 where a row has a label and 0 where it has not, or True "
+            f"and False. Got the values {values.tolist()}: pass (y > 0), or what else says which "
+            "labels a row has."
+        )
 
 
 def classes_of(y: Any, kind: str) -> np.ndarray:

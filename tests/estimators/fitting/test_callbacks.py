@@ -2,6 +2,7 @@
 
 import pickle
 import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -258,3 +259,24 @@ def test_splits_from_a_generator():
     est = classifier().set_callbacks(Recorder())
     search = LockstepGridSearchCV(est, {"alpha": [0.0, 1.0]}, cv=KFold(3).split(X))
     assert search.fit(X, Y).n_splits_ == 3
+
+
+@needs_callbacks
+@pytest.mark.parametrize(
+    "hook",
+    [("setup", "fit"), ("begin", "epoch"), ("end", "epoch"), ("end", "fit"), ("teardown", "fit")],
+    ids=str,
+)
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_a_hook_that_raises_leaves_the_model_as_it_was(hook, call):
+    X, y = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30.0)
+    est = BackpropRegressor(max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        est.fit(X, y)
+        est.set_callbacks(Recorder(fail_in=hook))
+        before = vars(est).copy()
+        with pytest.raises(RuntimeError, match="the callback failed"):
+            getattr(est, call)(X, -y)
+    assert vars(est).keys() == before.keys()
+    assert all(vars(est)[name] is value for name, value in before.items())
