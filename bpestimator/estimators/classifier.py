@@ -431,21 +431,9 @@ class BackpropClassifier(ClassifierMixin, BaseBackprop):
         goes_on_as_a_whole = not (call.fresh or call.incremental)
         targets = ClassTargets.of(y, settings, classes, same=goes_on_as_a_whole)
         if not call.fresh:
-            self._check_same_kind(targets)
+            out_activation = getattr(self, "out_activation_", "softmax")
+            targets.check_same_form(np.shape(self.intercepts_[-1])[0], out_activation)
         return targets
-
-    def _check_same_kind(self, targets: ClassTargets) -> None:
-        """ValueError if y has labels where the fitted y had classes, or the reverse."""
-        n_outputs = np.shape(self.intercepts_[-1])[0]  # lists, if a user has set them
-        had_labels = n_outputs > 1 and getattr(self, "out_activation_", "softmax") == "logistic"
-        if targets.multilabel == had_labels or n_outputs == 1 == targets.n_outputs:
-            return
-        forms = ["a class per row", "a column per label"]
-        raise ValueError(
-            f"y has {forms[targets.multilabel]}, but the network was fitted with "
-            f"{forms[had_labels]}. Pass y in that form, or fit a new network: call fit with "
-            "warm_start=False."
-        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

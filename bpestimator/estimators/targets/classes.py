@@ -113,6 +113,18 @@ class ClassTargets(Targets):
             encoded = encoded * (1 - self.label_smoothing) + self.label_smoothing / n_choices
         return encoded
 
+    def check_same_form(self, n_outputs: int, out_activation: str) -> None:
+        """ValueError if y has labels where a fitted network had classes, or the reverse."""
+        had_labels = n_outputs > 1 and out_activation == "logistic"
+        if self.multilabel == had_labels or n_outputs == 1 == self.n_outputs:
+            return
+        forms = ["a class per row", "a column per label"]
+        raise ValueError(
+            f"y has {forms[self.multilabel]}, but the network was fitted with "
+            f"{forms[had_labels]}. Pass y in that form, or fit a new network: call fit with "
+            "warm_start=False."
+        )
+
     def check_held_out(self, y: Any) -> None:
         kind = kind_of(y)
         found = classes_of(y, kind)
