@@ -187,7 +187,8 @@ def _has_diverged(losses: list[float], *, has_zero: bool) -> bool:
     if has_zero:
         return not smooth[-1] <= DIVERGED * lowest
     scale = max(smooth[0] - lowest, np.ptp(losses[:N_FIRST]))
-    return not smooth[-1] <= lowest + RISE_OVER_FALL * scale
+    rounding = 100 * np.finfo(float).eps * abs(lowest)  # all that the first values may differ by
+    return not smooth[-1] <= lowest + max(RISE_OVER_FALL * scale, rounding)
 
 
 def _smoothed(losses: list[float]) -> np.ndarray:

@@ -9,6 +9,7 @@ from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classific
 from sklearn.exceptions import DataConversionWarning
 
 from bpestimator import BackpropClassifier, BackpropRegressor, CustomLoss, LearningRateDisplay
+from bpestimator.inspection import _range_test
 
 X, Y = load_iris(return_X_y=True)
 ROWS, LABELS = make_multilabel_classification(60, random_state=0)
@@ -221,3 +222,9 @@ def test_losses_that_differ_from_batch_to_batch_are_no_explosion(seed):
     rows, y = load_diabetes(return_X_y=True)
     net = BackpropRegressor(squares(-100), batch_size=4, random_state=seed)
     assert run(net, rows, y / 100).rates.size > 70
+
+
+def test_a_flat_loss_has_not_diverged_by_rounding():
+    flat = [1.0 / 3] * 30
+    assert not _range_test._has_diverged([*flat, flat[0] * (1 + 1e-15)], has_zero=False)
+    assert _range_test._has_diverged([*flat, 2.0], has_zero=False)

@@ -26,6 +26,13 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, (bool, np.bool_))
 
 
+def _is_finite(value: Any) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # an int beyond all floats
+        return False
+
+
 class Rule:
     """Which values a parameter may have. ``str(rule)`` completes the sentence "must be ..."."""
 
@@ -59,7 +66,7 @@ class Number(Rule):
     def allows(self, value: Any) -> bool:
         if (value is None or isinstance(value, (str, Real))) and value in self.also:
             return True
-        if not isinstance(value, self.kind) or not isfinite(value):
+        if not isinstance(value, self.kind) or not _is_finite(value):
             return False
         above = value >= self.low if self.closed in ("left", "both") else value > self.low
         below = value <= self.high if self.closed in ("right", "both") else value < self.high
@@ -130,10 +137,8 @@ class LayerSizes(Rule):
     """A number of units, or one per hidden layer."""
 
     def allows(self, value: Any) -> bool:
-        one = Number(Integral, 1)
-        if is_list(value):
-            return all(one.allows(size) for size in value)
-        return one.allows(value)
+        sizes, one = value if is_list(value) else [value], Number(Integral, 1)
+        return all(one.allows(size) and not _is_flag(size) for size in sizes)
 
     def __str__(self) -> str:
         return (

@@ -535,3 +535,15 @@ def test_methods_are_those_of_mlp(kind):
         shared = [(p.name, p.default) for p in mine if p.kind is not p.KEYWORD_ONLY]
         wanted = [(p.name, p.default) for p in expected if p.kind is not p.KEYWORD_ONLY]
         assert shared == wanted, name
+
+
+@pytest.mark.parametrize("name", ["alpha", "learning_rate_init", "tol", "max_time", "epsilon"])
+def test_a_number_too_large_for_a_float_is_named(name):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of .* Got 1000"):
+        BackpropClassifier(**{name: 10**400}).fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("sizes", [True, [True], (5, False), np.True_])
+def test_flags_are_no_sizes(sizes):
+    with pytest.raises(ValueError, match="The 'hidden_layer_sizes' parameter of"):
+        BackpropClassifier(hidden_layer_sizes=sizes).fit([[0.0], [1.0]], [0, 1])
