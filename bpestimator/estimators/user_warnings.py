@@ -24,7 +24,7 @@ _PACKAGES = (
         for package in (joblib, sklearn, multiprocessing, concurrent.futures)
     ),
 )
-_NOT_THE_USERS = (*(f"{folder}{os.sep}" for folder in _PACKAGES), threading.__file__)
+_NOT_THE_USERS = (*(f"{folder}{os.sep}" for folder in _PACKAGES), threading.__file__, "<frozen ")
 
 
 def warn(to_issue: Iterable[Warning]) -> None:

@@ -3,6 +3,7 @@
 import linecache
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
@@ -130,3 +131,12 @@ def test_a_fit_that_fails_has_written_nothing():
     assert all(vars(est)[name] is value for name, value in before.items())
     for ours, theirs in zip(est.coefs_, coefs, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_where_no_line_is_the_users(capfd):
+    """In a worker, warnings point at this package, rather than at what starts processes."""
+    with joblib.parallel_config("loky", n_jobs=2):
+        joblib.Parallel()(joblib.delayed(net(max_iter=n).fit)(X, Y) for n in (2, 3))
+    printed = capfd.readouterr().err
+    assert printed.count("ConvergenceWarning") == 2
+    assert printed.count("bpestimator") == 2
