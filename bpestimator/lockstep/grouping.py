@@ -145,9 +145,14 @@ def grouped(requests: Sequence[FitRequest]) -> tuple[list[list[int]], dict[int, 
     alone: dict[int, str] = {}
     groups: dict[Hashable, list[int]] = {}
     keys: dict[Hashable, Key] = {}
-    keys_or_obstacles: dict[tuple[int, int, bool], Key | str] = {}
+    keys_or_obstacles: dict[Hashable, Key | str] = {}
     for number, request in enumerate(requests):
-        request_key = (id(request.estimator), request.n_rows, request.validation_rows is None)
+        request_key = (
+            id(request.estimator),
+            request.n_rows,
+            request.validation_rows is None,
+            request.sample_weight is None,
+        )
         if request_key not in keys_or_obstacles:
             obstacle = _obstacle(request)
             keys_or_obstacles[request_key] = key_of(request) if obstacle is None else obstacle

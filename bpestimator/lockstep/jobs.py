@@ -19,7 +19,7 @@ from bpestimator.lockstep.training import ListenerOf, by_rows, fit_group
 
 # To start a process and send it the data pays off only for this many seconds of work.
 SECONDS_WORTH_A_PROCESS = 0.5
-# The time of a step apart from its matrix product_seconds, divided by the models of a group.
+# The time of a step apart from its matrix products, divided by the models of a group.
 SECONDS_PER_STEP = 2e-5
 # Multiplications for each weight, row and epoch: one forward, two for the gradients.
 PRODUCTS_PER_WEIGHT = 3

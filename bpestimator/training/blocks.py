@@ -32,7 +32,7 @@ class BatchesInBlocks(ABC):
     Parameters
     ----------
     x : ndarray or sparse matrix
-        Tells the width and the dtype of the rows.
+        Its width and dtype are those of the batches.
     n_rows, n_steps, batch_size, epochs, first_units : int
         See below.
     bytes_per_row : int or None

@@ -184,3 +184,14 @@ def test_the_estimator_of_a_request_is_left_as_it_is():
     before = [vars(request.estimator).copy() for request in requests]
     fit_requests(requests)
     assert [vars(request.estimator) for request in requests] == before
+
+
+def test_one_estimator_with_and_without_weights_is_in_two_groups():
+    one, weight = net(), np.linspace(1, 2, 150)
+    weights = [None, weight, None, weight, None, weight]
+    requests = [FitRequest(one, DATA, sample_weight=each) for each in weights]
+    planned = plan(requests)
+    assert sorted(planned.jobs) == [[0, 2, 4], [1, 3, 5]]
+    for found, each in zip(fit_requests(requests), weights, strict=True):
+        theirs = clone(one).fit(X, y, each)
+        np.testing.assert_array_equal(found.estimator.coefs_[0], theirs.coefs_[0])

@@ -10,7 +10,6 @@ from bpestimator.nn import (
     ACTIVATIONS,
     OUTPUT_ACTIVATIONS,
     Activation,
-    Increasing,
     Loss,
 )
 from bpestimator.training import OPTIMIZERS, Dropout, Optimizer
@@ -98,7 +97,7 @@ def output_activation_of(name: str, loss: Loss) -> Activation:
             f"output_activation={name!r} has values between {chosen.bounds[0]:g} "
             f"and {chosen.bounds[1]:g}. Choose 'auto', or one of {suitable}."
         )
-    return Increasing(chosen) if loss.outputs_of(1) > 1 else chosen
+    return loss.output_activation_with(chosen)
 
 
 def optimizer_of(solver: Any, numbers: dict[str, Any]) -> Optimizer:
